@@ -1,0 +1,73 @@
+"""The costs of neural style transfer as pure functions on activations (Gatys, Ecker & Bethge 2015, 2016).
+
+`a[l]` is the activation block of layer l, n_H x n_W x n_C, here a tensor (B, C, H, W). The formulas carry the
+lecture's constants; `nst.transfer` may divide each term by the energy of its target (`balance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def style_matrix(a: Tensor) -> Tensor:
+    """Gram matrix G[k, k'] = sum over i, j of a[i, j, k] * a[i, j, k']: (B, C, H, W) -> (B, C, C), float32 or wider.
+
+    The unnormalised cross-covariance of channels: no mean is subtracted. Gatys et al. 2015, eq. 3.
+    """
+    flat = _widen(a).flatten(2)  # (B, C, HW)
+    return flat @ flat.mT
+
+
+def mean_style_matrix(a: Tensor) -> Tensor:
+    """`style_matrix` divided by the number of positions, comparable between sizes: (B, C, H, W) -> (B, C, C)."""
+    return style_matrix(a) / (a.shape[-2] * a.shape[-1])
+
+
+def style_matrix_cost(matrix_style: Tensor, matrix_generated: Tensor) -> Tensor:
+    """J_style[l] from two `mean_style_matrix` (B, C, C): sum of squared differences / (2 n_C)^2. Scalar."""
+    return (matrix_style - matrix_generated).square().sum() / (2 * matrix_style.shape[-1]) ** 2
+
+
+def style_layer_cost(a_style: Tensor, a_generated: Tensor) -> Tensor:
+    """J_style[l] = 1 / (2 n_H n_W n_C)^2 * sum over k, k' of (G_style - G_generated)^2: two (B, C, H, W) -> scalar.
+
+    Each style matrix is divided by its own number of positions, which for equal sizes is the same formula and
+    otherwise lets the two pictures differ in size. Gatys et al. 2015, eq. 4.
+    """
+    return style_matrix_cost(mean_style_matrix(a_style), mean_style_matrix(a_generated))
+
+
+def style_cost(style: Mapping[str, Tensor], generated: Mapping[str, Tensor], lambdas: Mapping[str, float]) -> Tensor:
+    """J_style = sum over l of lambda[l] * J_style[l]; activations by layer name -> scalar. Gatys et al. 2015, eq. 5."""
+    return sum(weight * style_layer_cost(style[layer], generated[layer]) for layer, weight in lambdas.items())
+
+
+def content_cost(a_content: Tensor, a_generated: Tensor) -> Tensor:
+    """J_content = 1 / (4 n_H n_W n_C) * sum of (a_content - a_generated)^2: two (B, C, H, W) -> scalar.
+
+    The lecture's constant; Gatys et al. 2015, eq. 1 has 1/2.
+    """
+    positions_and_channels = a_content.shape[-3] * a_content.shape[-2] * a_content.shape[-1]
+    return (_widen(a_content) - _widen(a_generated)).square().sum() / (4 * positions_and_channels)
+
+
+def total_cost(content: Tensor | float, style: Tensor | float, alpha: float, beta: float) -> Tensor | float:
+    """J = alpha * J_content + beta * J_style. Gatys et al. 2015, eq. 7."""
+    return alpha * content + beta * style
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean squared difference of neighbours, down plus across: sRGB (B, 3, H, W) in [0, 1] -> scalar.
+
+    The smooth form of Johnson et al. 2016 (section 3.2), as a mean so that its weight means the same at every size.
+    """
+    down, across = image.diff(dim=-2), image.diff(dim=-1)
+    return down.square().mean() + across.square().mean()
+
+
+def _widen(a: Tensor) -> Tensor:
+    """Sums over thousands of positions need float32 at least; float64 is kept for exact checks."""
+    return a if a.dtype == torch.float64 else a.float()

@@ -1,0 +1,72 @@
+"""What a run reports while it works: plain frozen data, so that a page, a progress bar and a benchmark can share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The cost of the picture after one step. All terms are unweighted unless named `total` or `style`."""
+
+    step: int  # from 1, counted over all levels
+    level: int  # from 1
+    size: tuple[int, int]  # (height, width) of this level, px
+    seconds: float  # since the start of the run
+    total: float  # J = alpha * content + beta * style + weight * total_variation
+    content: float  # J_content, summed over the content layers with their weights
+    style: float  # J_style = sum over l of lambda[l] * J_style[l]
+    style_layers: dict[str, float]  # J_style[l] per layer, without lambda
+    total_variation: float
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run is about to take its first step."""
+
+    settings: Any  # nst.settings.Settings; this module is a leaf and imports no sibling
+    compute: Any  # nst.compute.Compute: device, dtype and why
+    levels: tuple[Any, ...]  # nst.schedule.Level, coarse to fine
+    steps: int  # planned over all levels
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step was taken."""
+
+    costs: Costs
+    preview: Image.Image | None  # sRGB at the size of the level; None between two previews
+    fraction: float  # of the planned work, 0..1
+    eta_seconds: float  # estimated time to the end
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """The run goes on, or ends early, with less than was asked for."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The stylised picture, and how it came about."""
+
+    image: Image.Image  # sRGB, the content's aspect ratio, longer side = settings.size
+    history: tuple[Costs, ...]
+    settings: Any  # nst.settings.Settings
+    compute: Any  # nst.compute.Compute
+    seconds: float
+    stopped: str  # "completed" | "budget" | "plateau" | "diverged"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is over."""
+
+    result: Result
+
+
+Event = Started | Step | Degraded | Finished

@@ -1,0 +1,97 @@
+"""The network as a function from a picture to named activations (VGG of Simonyan & Zisserman 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst import weights
+from nst.settings import layer_names
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """How a network wants its input: `x * scale - shift` per sRGB channel, x in [0, 1]."""
+
+    scale: tuple[float, float, float]
+    shift: tuple[float, float, float]
+    reads_bgr: bool
+
+
+_TORCHVISION = Backbone(
+    scale=(1 / 0.229, 1 / 0.224, 1 / 0.225), shift=(0.485 / 0.229, 0.456 / 0.224, 0.406 / 0.225), reads_bgr=False
+)
+BACKBONES: dict[str, Backbone] = {
+    "vgg19": Backbone(scale=(255.0, 255.0, 255.0), shift=(123.68, 116.779, 103.939), reads_bgr=True),
+    "vgg19-torchvision": _TORCHVISION,
+    "vgg16-torchvision": _TORCHVISION,
+}
+POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
+
+
+class FeatureExtractor:
+    """sRGB (B, 3, H, W) in [0, 1] -> {layer name: activations (B, C, H', W')}, computed no deeper than asked for.
+
+    Activations are the network's own, not rescaled, and keep the dtype given here; gradients flow to the picture
+    only. A layer asked for by its `conv` name is the convolution's output before the relu.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[str],
+        backbone: str = "vgg19",
+        pooling: str = "max",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        names = layer_names(backbone)
+        self.layers = frozenset(layers)
+        if unknown := sorted(self.layers - set(names)):
+            raise ValueError(f"layer {unknown[0]!r} is not in {backbone}; choose from {' '.join(names)}")
+        if not self.layers:
+            raise ValueError("no layers asked for; name at least one, such as relu4_2")
+        self.path = names[: 1 + max(map(names.index, self.layers))]
+        self.smallest_side = 2 ** sum(name.startswith("pool") for name in self.path)  # px, so that no grid is empty
+        self.pool = POOLINGS[pooling]
+        self.backbone = BACKBONES[backbone]
+        self.scale = torch.tensor(self.backbone.scale, device=device).view(1, 3, 1, 1)
+        self.shift = torch.tensor(self.backbone.shift, device=device).view(1, 3, 1, 1)
+        self.convolutions = self._convolutions(weights.load(backbone), device, dtype)
+
+    def _convolutions(self, stored: weights.Weights, device, dtype) -> dict[str, tuple[Tensor, Tensor]]:
+        placed = {}
+        for name in (name for name in self.path if name.startswith("conv")):
+            weight, bias = stored[name]
+            if name == "conv1_1" and self.backbone.reads_bgr:
+                weight = weight.flip(1)  # our pictures are RGB
+            # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
+            own_dtype = torch.float32 if name == "conv1_1" else dtype
+            weight = weight.to(device, own_dtype, memory_format=torch.channels_last)
+            placed[name] = weight, bias.to(device, own_dtype)
+        self.dtype = dtype
+        return placed
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """Activations of the layers asked for. `ValueError` if the picture is too small for the deepest of them."""
+        if min(image.shape[-2:]) < self.smallest_side:
+            height, width = image.shape[-2:]
+            raise ValueError(
+                f"{height} x {width} px is too small for {self.path[-1]}: {self.smallest_side} px at least"
+            )
+        x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
+        found = {}
+        for name in self.path:
+            if name.startswith("conv"):
+                x = F.conv2d(x, *self.convolutions[name], padding=1)
+                x = x.to(self.dtype)
+            elif name.startswith("relu"):
+                x = F.relu(x)
+            else:
+                x = self.pool(x, kernel_size=2)
+            if name in self.layers:
+                found[name] = x
+        return found

@@ -1,0 +1,49 @@
+"""Coarse-to-fine levels: large strokes are decided on a small picture, fine ones on the last (Gatys et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COARSEST_LONGER_PX = 90  # smaller pictures leave too few positions at relu5_1 to hold a motif
+COARSEST_SHORTER_PX = 32
+
+
+@dataclass(frozen=True)
+class Level:
+    """One size of the pyramid and the optimiser steps taken there."""
+
+    number: int  # from 1, coarse to fine
+    height: int  # px
+    width: int  # px
+    steps: int
+
+    @property
+    def work(self) -> int:
+        """Pixels times steps, to which the time is about proportional."""
+        return self.height * self.width * self.steps
+
+
+def plan(
+    height: int, width: int, step_counts: tuple[int, int, int], steps: int | None = None, pyramid: bool = True
+) -> tuple[Level, ...]:
+    """Levels for a result of height x width px, each half the size of the next.
+
+    `step_counts` are those of the coarsest, each middle and the last level; `steps` overrides the last level's.
+    Without `pyramid` there is one level, with `steps` or as many as the three counts together.
+    """
+    first, middle, last = step_counts
+    sizes = [(height, width)]
+    while pyramid and _still_large(halved := (_half(sizes[0][0]), _half(sizes[0][1]))):
+        sizes.insert(0, halved)
+    counts = [first, *[middle] * (len(sizes) - 2), last] if len(sizes) > 1 else [first + middle + last]
+    if steps is not None:
+        counts[-1] = steps
+    return tuple(Level(i, *size, count) for i, (size, count) in enumerate(zip(sizes, counts, strict=True), start=1))
+
+
+def _half(side: int) -> int:
+    return (side + 1) // 2
+
+
+def _still_large(size: tuple[int, int]) -> bool:
+    return max(size) >= COARSEST_LONGER_PX and min(size) >= COARSEST_SHORTER_PX
