@@ -31,6 +31,7 @@ class Started:
     compute: Any  # nst.compute.Compute: device, dtype and why
     levels: tuple[Any, ...]  # nst.schedule.Level, coarse to fine
     steps: int  # planned over all levels
+    preview: Image.Image  # sRGB, the photo at the size of the result
 
 
 @dataclass(frozen=True)

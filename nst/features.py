@@ -37,7 +37,9 @@ class FeatureExtractor:
     """sRGB (B, 3, H, W) in [0, 1] -> {layer name: activations (B, C, H', W')}, computed no deeper than asked for.
 
     Activations are the network's own, not rescaled, and keep the dtype given here; gradients flow to the picture
-    only. A layer asked for by its `conv` name is the convolution's output before the relu.
+    only. A layer asked for by its `conv` name is the convolution's output before the relu. The network sees its mean
+    colour around the picture; `replicate_edges` lets it see the outermost pixels again, which keeps it from painting
+    a pale rim, and changes nothing but activations near the edges.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class FeatureExtractor:
         pooling: str = "max",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        replicate_edges: bool = False,
     ) -> None:
         names = layer_names(backbone)
         self.layers = frozenset(layers)
@@ -56,6 +59,7 @@ class FeatureExtractor:
             raise ValueError("no layers asked for; name at least one, such as relu4_2")
         self.path = names[: 1 + max(map(names.index, self.layers))]
         self.smallest_side = 2 ** sum(name.startswith("pool") for name in self.path)  # px, so that no grid is empty
+        self.replicate_edges = replicate_edges
         self.pool = POOLINGS[pooling]
         self.backbone = BACKBONES[backbone]
         self.scale = torch.tensor(self.backbone.scale, device=device).view(1, 3, 1, 1)
@@ -85,9 +89,11 @@ class FeatureExtractor:
         x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
         found = {}
         for name in self.path:
-            if name.startswith("conv"):
+            if name == "conv1_1":
+                x = F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
+                x = F.conv2d(x, *self.convolutions[name]).to(self.dtype)
+            elif name.startswith("conv"):
                 x = F.conv2d(x, *self.convolutions[name], padding=1)
-                x = x.to(self.dtype)
             elif name.startswith("relu"):
                 x = F.relu(x)
             else:

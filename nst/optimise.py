@@ -48,9 +48,10 @@ class Optimiser(Protocol):
 def minimise(
     evaluate: Callable[[Tensor], Evaluation], image: Tensor, steps: int, optimiser: str = "lbfgs"
 ) -> Iterator[Evaluation]:
-    """Yield the evaluation of the picture after each of `steps` steps; raise `DivergedError` when no finite step is found.
+    """Yield the evaluation of the picture after each of `steps` steps.
 
     `evaluate` is called once for the start and once per step, so that cost and picture always belong together.
+    Raises `DivergedError` when no finite step is found.
     """
     method = OPTIMISERS[optimiser](steps)
     current = evaluate(image.clamp(0, 1))

@@ -67,9 +67,13 @@ class Inputs:
 
 def _run(inputs: Inputs, settings: Settings, compute: Compute, levels: Sequence[Level]) -> Iterator[Event]:
     clock = _Clock(levels)
-    yield Started(settings, compute, tuple(levels), sum(level.steps for level in levels))
+    planned = sum(level.steps for level in levels)
+    photo = images.resize(images.to_tensor(inputs.photo), inputs.size)
+    yield Started(settings, compute, tuple(levels), planned, images.to_picture(photo))
     layers = (*settings.content_layers, *settings.style_layers)
-    extractor = FeatureExtractor(layers, settings.backbone, settings.pooling, compute.device, compute.dtype)
+    extractor = FeatureExtractor(
+        layers, settings.backbone, settings.pooling, compute.device, compute.dtype, replicate_edges=True
+    )
     history: list[Costs] = []
     stopped = "completed"
     image = _start(inputs, settings, levels[0], compute.device)
@@ -92,7 +96,7 @@ def _run(inputs: Inputs, settings: Settings, compute: Compute, levels: Sequence[
         if stopped != "completed":
             break
     picture = images.to_picture(images.resize(image, inputs.size))
-    if len(history) == sum(level.steps for level in levels):
+    if len(history) == planned:
         stopped = "completed"  # the budget ran out on the very last step
     yield Finished(Result(picture, tuple(history), settings, compute, clock.elapsed_s(), stopped))
 

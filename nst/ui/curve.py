@@ -1,0 +1,40 @@
+"""The loss curve: a run's costs as the rows of a line chart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from nst import Costs
+from nst.settings import STYLE_LAYER_WORDS
+
+# Series -> colour, readable on a light and on a dark page: the sums are strong, the layers run from warm to cool.
+SERIES_COLOURS: dict[str, str] = {
+    "total J": "#7c3aed",
+    "content": "#16a34a",
+    "style": "#dc2626",
+    "relu1_1": "#f59e0b",
+    "relu2_1": "#ea8a3c",
+    "relu3_1": "#db7093",
+    "relu4_1": "#6b9ac4",
+    "relu5_1": "#3f7cac",
+}
+COLUMNS = ("step", "log10 cost", "series")
+SMALLEST_COST = 1e-12  # a cost of exactly 0 has no logarithm
+
+
+def curve(history: Sequence[Costs]) -> pd.DataFrame:
+    """One row per step and series: total, content, style and each style layer, as log10 because the axis is linear."""
+    rows = [
+        (costs.step, math.log10(max(value, SMALLEST_COST)), name)
+        for costs in history
+        for name, value in _series(costs).items()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _series(costs: Costs) -> dict[str, float]:
+    layers = {layer: costs.style_layers[layer] for layer in STYLE_LAYER_WORDS}
+    return {"total J": costs.total, "content": costs.content, "style": costs.style, **layers}

@@ -1,0 +1,42 @@
+"""The page around the tabs: heading, explanation, theme and how it is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from nst.compute import choose
+from nst.ui import stylise_tab
+
+HERE = Path(__file__).parent
+FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
+KEEP_FILES_S = (1800, 3600)  # look every half hour, delete what is older than an hour
+
+
+def build() -> gr.Blocks:
+    """The whole page, not yet served."""
+    with gr.Blocks(title="Neural style transfer", analytics_enabled=False, delete_cache=KEEP_FILES_S) as page:
+        with gr.Row(elem_id="heading"):
+            gr.Markdown("# nst\nRepaint a photo in the style of another picture.")
+            gr.Markdown(f"Computed on {choose()}", elem_id="device")
+        stylise_tab.build()
+        gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """What `launch` needs for the look and for staying closed to the curious."""
+    fonts = ["system-ui", "sans-serif"]  # no web fonts: the page loads nothing from elsewhere
+    theme = gr.themes.Default(
+        primary_hue="orange", neutral_hue="stone", font=fonts, font_mono=["ui-monospace", "monospace"]
+    )
+    return {
+        "theme": theme,
+        "css_paths": [HERE / "page.css"],
+        "show_error": False,
+        "enable_monitoring": False,
+        "max_file_size": "30mb",
+        "footer_links": ["api"],
+    }

@@ -1,0 +1,28 @@
+"""A picture input that hands the uploaded file to `nst.images` untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from gradio.events import Dependency
+
+class PictureInput(gr.Image):
+    """`gr.Image` whose value is the path of the upload, not yet opened.
+
+    gr.Image opens every upload before the handler runs, so a broken file would end in a bare "Error", and its
+    conversion to RGB shows colours hidden under transparency. `nst.images` does both properly, with a sentence.
+    """
+
+    is_template = True  # the browser's part is gr.Image's own
+
+    def preprocess(self, payload: Any) -> str | None:
+        if payload is None or payload.path is None:
+            return None
+        return payload.path
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
