@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         result = _paint(options.photo, options.styles, settings)
         result.image.save(options.output, quality=95)
+        if options.costs:
+            _write_costs(options.costs, result)
     except (ValueError, WeightsError) as error:
         parser.error(str(error))
     except OSError as error:
@@ -62,6 +65,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("photo", help="the picture whose content is kept")
     parser.add_argument("styles", nargs="+", metavar="style", help="one to four pictures whose style is painted")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, such as out.png")
+    parser.add_argument("--costs", type=Path, metavar="FILE.csv", help="Write the loss curve, one row per step.")
     defaults = Settings()
     for item in dataclasses.fields(Settings):
         if item.name in _SPECIAL:
@@ -119,6 +123,16 @@ def _check_output(path: Path) -> None:
         raise ValueError(f"output {str(path)!r} has no ending of a picture format; use .png, .jpg or .webp")
     if not path.parent.is_dir():
         raise ValueError(f"output folder {str(path.parent)!r} does not exist; make it first")
+
+
+def _write_costs(path: Path, result: Result) -> None:
+    """The loss curve as CSV, unweighted costs, one column per style layer."""
+    rows = [{**dataclasses.asdict(costs), "size": max(costs.size), **costs.style_layers} for costs in result.history]
+    columns = [name for name in rows[0] if name != "style_layers"]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _paint(photo: str, styles: Sequence[str], settings: Settings) -> Result:

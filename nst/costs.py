@@ -17,8 +17,7 @@ def style_matrix(a: Tensor) -> Tensor:
 
     The unnormalised cross-covariance of channels: no mean is subtracted. Gatys et al. 2015, eq. 3.
     """
-    flat = _widen(a).flatten(2)  # (B, C, HW)
-    return flat @ flat.mT
+    return _SumOfOuterProducts.apply(a.movedim(1, -1).flatten(1, 2))  # a view when a is channels_last
 
 
 def mean_style_matrix(a: Tensor) -> Tensor:
@@ -66,6 +65,30 @@ def total_variation(image: Tensor) -> Tensor:
     """
     down, across = image.diff(dim=-2), image.diff(dim=-1)
     return down.square().mean() + across.square().mean()
+
+
+class _SumOfOuterProducts(torch.autograd.Function):
+    """Rows (B, P, C) -> sum over P of row^T row, (B, C, C). Its gradient takes one product where autograd takes two.
+
+    bfloat16 rows are multiplied in bfloat16, four times as fast, and summed in float32.
+    """
+
+    CHUNK = 4096  # rows whose sum is rounded to bfloat16 once, on a CPU, which has no product with a float32 result
+
+    @staticmethod
+    def forward(ctx, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        if rows.dtype in (torch.float32, torch.float64):
+            return rows.mT @ rows
+        if rows.is_cuda:
+            return torch.bmm(rows.mT, rows, out_dtype=torch.float32)
+        return sum((chunk.mT @ chunk).float() for chunk in rows.split(_SumOfOuterProducts.CHUNK, dim=1))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        return rows @ (gradient + gradient.mT).to(rows.dtype)
 
 
 def _widen(a: Tensor) -> Tensor:

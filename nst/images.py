@@ -24,21 +24,21 @@ def load(source: Source, name: str = "picture") -> Image.Image:
 
     `ValueError` names the picture (`name`) and says what to do when it cannot be read or is too large or too small.
     """
-    if not isinstance(source, Image.Image):
-        source = _open(source, name)
-    _check_shape(source, name)
+    picture = source if isinstance(source, Image.Image) else _open(source, name)
+    _check_shape(picture, name)
     try:
-        upright = ImageOps.exif_transpose(source)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"the {name} is damaged ({error}); save it anew as PNG or JPEG") from error
+        upright = ImageOps.exif_transpose(picture)
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
+        raise _damaged(name) from error
     if upright.mode[0] in "IF":
         return _from_numbers(upright)
     return _on_white(_to_srgb(upright))
 
 
 def _open(path: str | os.PathLike[str], name: str) -> Image.Image:
+    """Read the header only; no message shows more of the path than the file's name."""
     if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f"the {name} is {path!r:.80}; give a PIL image or the path of a picture")
+        raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked next
@@ -47,9 +47,15 @@ def _open(path: str | os.PathLike[str], name: str) -> Image.Image:
         raise ValueError(f"the {name} is not a picture this program reads; save it as PNG or JPEG") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"the {name} is far over {LIMITS.megapixels:g} megapixels; make it smaller") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"the {name} {os.fspath(path)!r} cannot be opened ({reason}); check the path") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            file = os.path.basename(path)
+            raise ValueError(f"the {name} {file!r} cannot be opened ({error.strerror}); check the path") from error
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> ValueError:
+    return ValueError(f"the {name} is damaged or incomplete; save it as PNG or JPEG and try again")
 
 
 def _check_shape(image: Image.Image, name: str) -> None:
@@ -114,10 +120,22 @@ def result_size(picture: Image.Image, longer_px: int) -> tuple[int, int]:
     return (shorter_px, longer_px) if picture.width >= picture.height else (longer_px, shorter_px)
 
 
-def style_size(picture: Image.Image, longer_px: int, least_px: int) -> tuple[int, int]:
-    """(height, width) with this longer side, but no side under `least_px`, so that the deepest layer has a grid."""
-    scale = max(longer_px / max(picture.size), least_px / min(picture.size))
+def style_size(picture: Image.Image, longer_px: int) -> tuple[int, int]:
+    """(height, width) with this longer side, but no side under the smallest that the network can see."""
+    scale = max(longer_px / max(picture.size), LIMITS.smallest_side / min(picture.size))
     return round(picture.height * scale), round(picture.width * scale)
+
+
+def shrunk_size(image: Tensor, scale: float, least_px: int) -> tuple[int, int]:
+    """(height, width) of (1, 3, H, W) shrunk by `scale`, or by less where a side would fall under `least_px`."""
+    height, width = image.shape[-2:]
+    scale = max(scale, least_px / min(height, width))
+    return round(height * scale), round(width * scale)
+
+
+def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture at (height, width), antialiased; large uploads are halved first, which saves time and memory."""
+    return picture.resize(size[::-1], Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def to_tensor(picture: Image.Image) -> Tensor:

@@ -50,33 +50,47 @@ def stylise_events(
         )
     photo = images.load(content, "photo")
     paintings = [images.load(source, "style picture") for source in sources]
-    size = images.result_size(photo, settings.size)
     compute = choose(settings.device, settings.precision)
-    levels = plan(*size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
-    return _run(Inputs(photo, paintings, size), settings, compute, levels)
+    inputs = Inputs.of(photo, paintings, settings.size, compute.device)
+    levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
+    return _run(inputs, settings, compute, levels)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The decoded pictures and the result's size (height, width)."""
+    """The pictures at the size of the last level, sRGB (1, 3, H, W) in [0, 1]."""
 
-    photo: Image.Image
-    paintings: Sequence[Image.Image]
-    size: tuple[int, int]
+    photo: Tensor
+    paintings: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, photo: Image.Image, paintings: Sequence[Image.Image], longer_px: int, device: torch.device) -> Inputs:
+        """Scale the photo to the result's size and each style picture to the same longer side."""
+        sizes = [
+            images.result_size(photo, longer_px),
+            *(images.style_size(painting, longer_px) for painting in paintings),
+        ]
+        pictures = (images.scaled(picture, size) for picture, size in zip((photo, *paintings), sizes, strict=True))
+        first, *others = (images.to_tensor(picture).to(device) for picture in pictures)
+        return cls(first, tuple(others))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result, px."""
+        return tuple(self.photo.shape[-2:])
 
 
 def _run(inputs: Inputs, settings: Settings, compute: Compute, levels: Sequence[Level]) -> Iterator[Event]:
     clock = _Clock(levels)
     planned = sum(level.steps for level in levels)
-    photo = images.resize(images.to_tensor(inputs.photo), inputs.size)
-    yield Started(settings, compute, tuple(levels), planned, images.to_picture(photo))
+    yield Started(settings, compute, tuple(levels), planned, images.to_picture(inputs.photo))
     layers = (*settings.content_layers, *settings.style_layers)
     extractor = FeatureExtractor(
         layers, settings.backbone, settings.pooling, compute.device, compute.dtype, replicate_edges=True
     )
     history: list[Costs] = []
     stopped = "completed"
-    image = _start(inputs, settings, levels[0], compute.device)
+    image = _start(inputs, settings, levels[0])
     for level in levels:
         image = images.resize(image, (level.height, level.width))
         objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
@@ -101,15 +115,15 @@ def _run(inputs: Inputs, settings: Settings, compute: Compute, levels: Sequence[
     yield Finished(Result(picture, tuple(history), settings, compute, clock.elapsed_s(), stopped))
 
 
-def _start(inputs: Inputs, settings: Settings, level: Level, device: torch.device) -> Tensor:
+def _start(inputs: Inputs, settings: Settings, level: Level) -> Tensor:
     """The picture that the first level starts from, sRGB (1, 3, H, W) in [0, 1]."""
     size = level.height, level.width
     if settings.init == "noise":
         generator = torch.Generator().manual_seed(settings.seed)  # on the CPU: the same noise for every device
-        return (0.5 + 0.1 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1).to(device)
+        return (0.5 + 0.1 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1).to(inputs.photo.device)
     if settings.init == "style":
-        return images.cover(images.to_tensor(inputs.paintings[0]).to(device), size)
-    return images.resize(images.to_tensor(inputs.photo).to(device), size)
+        return images.cover(inputs.paintings[0], size)
+    return images.resize(inputs.photo, size)
 
 
 @dataclass(frozen=True)
@@ -124,9 +138,7 @@ class Targets:
     @classmethod
     @torch.no_grad()
     def of(cls, inputs: Inputs, extractor: FeatureExtractor, settings: Settings, level: Level) -> Targets:
-        device = extractor.scale.device
-        photo = images.resize(images.to_tensor(inputs.photo).to(device), (level.height, level.width))
-        activations = extractor(photo)
+        activations = extractor(images.resize(inputs.photo, (level.height, level.width)))
         content = {layer: activations[layer] for layer in settings.content_layers}
         style = _blended_style(inputs, extractor, settings, level)
         return cls(
@@ -142,10 +154,11 @@ def _blended_style(
 ) -> Mapping[str, Tensor]:
     """Mean style matrices of all style pictures, averaged per layer with the normalised blend weights."""
     blend = settings.style_blend or (1.0,) * len(inputs.paintings)
+    scale = max(level.height, level.width) / max(inputs.size)
     blended: dict[str, Tensor] = {}
     for weight, painting in zip(blend, inputs.paintings, strict=True):
-        size = images.style_size(painting, max(level.height, level.width), extractor.smallest_side)
-        activations = extractor(images.resize(images.to_tensor(painting).to(extractor.scale.device), size))
+        size = images.shrunk_size(painting, scale, extractor.smallest_side)
+        activations = extractor(images.resize(painting, size))
         for layer in settings.style_layers:
             share = weight / sum(blend) * costs.mean_style_matrix(activations[layer])
             blended[layer] = blended[layer] + share if layer in blended else share

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from nst import Costs
@@ -32,7 +33,16 @@ def curve(history: Sequence[Costs]) -> pd.DataFrame:
         for costs in history
         for name, value in _series(costs).items()
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    types = dict(zip(COLUMNS, (int, float, str), strict=True))  # named, so that an empty curve has numeric axes too
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
+
+
+def curve_of_csv(path: str) -> pd.DataFrame:
+    """The same rows from a file that `python -m nst --costs` wrote."""
+    table = pd.read_csv(path).rename(columns={"total": "total J"})
+    rows = table.melt("step", list(SERIES_COLOURS), var_name=COLUMNS[2], value_name=COLUMNS[1])
+    rows[COLUMNS[1]] = np.log10(rows[COLUMNS[1]].clip(lower=SMALLEST_COST))
+    return rows[list(COLUMNS)]
 
 
 def _series(costs: Costs) -> dict[str, float]:

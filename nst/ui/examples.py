@@ -18,7 +18,8 @@ def styles() -> list[str]:
     return [str(path) for path in sorted((FOLDER / "styles").glob("*.jpg"))]
 
 
-def first_sight() -> tuple[str, str, str]:
-    """Photo, style and finished result that the page opens with."""
-    names = f"photos/{FIRST_PHOTO}.jpg", f"styles/{FIRST_STYLE}.jpg", f"results/{FIRST_PHOTO}_{FIRST_STYLE}.jpg"
-    return tuple(str(FOLDER / name) for name in names)
+def first_sight() -> tuple[str, str, str, str]:
+    """Photo, style, finished result and its costs (CSV) that the page opens with."""
+    result = FOLDER / "results" / f"{FIRST_PHOTO}_{FIRST_STYLE}.jpg"
+    pictures = FOLDER / "photos" / f"{FIRST_PHOTO}.jpg", FOLDER / "styles" / f"{FIRST_STYLE}.jpg", result
+    return *map(str, pictures), str(result.with_suffix(".csv"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import gradio as gr
 import pandas as pd
@@ -62,11 +63,11 @@ def stylise(
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.
     """
-    if photo is None or style is None:
-        missing = "photo" if photo is None else "style picture"
-        raise gr.Error(f"There is no {missing} yet. Drop one, or click one of the examples.", print_exception=False)
     lambdas = (lambda_relu1_1, lambda_relu2_1, lambda_relu3_1, lambda_relu4_1, lambda_relu5_1)
     try:
+        if photo is None or style is None:
+            missing = "photo" if photo is None else "style picture"
+            raise ValueError(f"there is no {missing} yet; drop one, or click one of the examples")
         settings = Settings(
             alpha=alpha,
             beta=beta,
@@ -81,12 +82,16 @@ def stylise(
         )
         yield from _frames(stylise_events(photo, style, settings))
     except (ValueError, WeightsError) as error:
-        raise gr.Error(_sentence(str(error)), print_exception=False) from error
-    except Exception as error:
+        yield from _refuse(_sentence(str(error)))
+    except Exception:
         log.exception("a run failed")
-        raise gr.Error(
-            "Something went wrong on the server and the run was stopped. Please try again.", print_exception=False
-        ) from error
+        yield from _refuse("Something went wrong on the server and the run was stopped. Please try again.")
+
+
+def _refuse(sentence: str) -> Iterator[tuple[Any, ...]]:
+    """Leave the sentence on the page, where everything else stays as it was, and tell programs by an error."""
+    yield gr.skip(), gr.skip(), sentence, gr.skip()
+    raise gr.Error(sentence, print_exception=False)
 
 
 def _frames(events: Iterator[Started | Step | Degraded | Finished]) -> Iterator[Shown]:
@@ -100,23 +105,31 @@ def _frames(events: Iterator[Started | Step | Degraded | Finished]) -> Iterator[
             case Step(costs=costs, preview=preview):
                 history.append(costs)
                 if preview is not None:
-                    yield preview, curve(history), _progress(started, event), preview
+                    kept = preview.resize(started.preview.size, Image.Resampling.BICUBIC)
+                    yield preview, curve(history), _progress(started, event), kept
             case Degraded(reason=reason):
                 notice = f" {reason}"
             case Finished(result=result):
                 yield result.image, curve(history), _summary(result) + notice, result.image
 
 
-def show_waiting(photo: str | None, style: str | None) -> tuple[object, ...]:
-    """Right after the click: Stop takes the place of Stylise. -> (stylise button, stop button, download, status, kept)"""
-    if photo is None or style is None:
-        return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
+def path_of_upload(payload: Any) -> str | None:
+    """What `gr.Image.preprocess` should give us: the uploaded file's path, not yet opened.
+
+    gr.Image opens each upload before the handler runs, where a broken file ends in a bare "Error", and its conversion
+    to RGB shows the colours hidden under transparency. `nst.images` does both properly, and with a sentence.
+    """
+    return payload.path if payload else None
+
+
+def show_waiting() -> tuple[object, ...]:
+    """After the click Stop takes the place of Stylise -> (stylise button, stop button, download, status)."""
     status = "Waiting for the processor: one picture is painted at a time ..."
-    return gr.Button(visible=False), gr.Button(visible=True), gr.DownloadButton(interactive=False), status, None
+    return gr.Button(visible=False), gr.Button(visible=True), gr.DownloadButton(interactive=False), status
 
 
 def show_done(kept: Image.Image | None) -> tuple[object, ...]:
-    """After a run: the buttons change back and the PNG is ready. -> (stylise button, stop button, download)"""
+    """After a run the buttons change back and the PNG is ready -> (stylise button, stop button, download)."""
     if kept is None:
         download = gr.DownloadButton(interactive=False)
     else:
@@ -126,7 +139,7 @@ def show_done(kept: Image.Image | None) -> tuple[object, ...]:
 
 
 def show_stopped(kept: Image.Image | None) -> tuple[object, ...]:
-    """After Stop: the last picture is the result. -> (stylise button, stop button, download, status)"""
+    """After Stop the last picture is the result -> (stylise button, stop button, download, status)."""
     status = "Stopped before the first picture." if kept is None else "Stopped. The picture so far is your result."
     return *show_done(kept), status
 

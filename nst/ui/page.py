@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 KEEP_FILES_S = (1800, 3600)  # look every half hour, delete what is older than an hour
 
+FOLD_ON_PHONE = "() => ({ open: window.innerWidth > 767, __type__: 'update' })"
+
 
 def build() -> gr.Blocks:
     """The whole page, not yet served."""
@@ -21,8 +23,9 @@ def build() -> gr.Blocks:
         with gr.Row(elem_id="heading"):
             gr.Markdown("# nst\nRepaint a photo in the style of another picture.")
             gr.Markdown(f"Computed on {choose()}", elem_id="device")
-        stylise_tab.build()
+        weights_panel = stylise_tab.build()
         gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
+        page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
     return page
 
 

@@ -6,81 +6,80 @@ import gradio as gr
 
 from nst.settings import CHOICES, STYLE_LAYER_WORDS, Settings, layer_names
 from nst.ui import examples, handlers
-from nst.ui.curve import COLUMNS, SERIES_COLOURS
-from nst.ui.pictures import PictureInput
+from nst.ui.curve import COLUMNS, SERIES_COLOURS, curve_of_csv
 
 DEFAULTS = Settings()
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
 PAGE_SIZES = (128, 1024)  # px: what a visitor may ask of a shared machine
+JOBS_AT_ONCE = 1  # a run uses the whole device
 PRIVATE = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # handlers that answer at once
 
 
-def build() -> None:
-    """Lay out the tab inside the current Blocks and connect it."""
+def build() -> gr.Accordion:
+    """Lay out the tab inside the current Blocks and connect it. Returns the panel that a phone folds."""
     with gr.Row(elem_id="stylise"):
-        with gr.Column(scale=4, min_width=340, elem_id="inputs"):
+        with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             photo, style = _pictures()
-            with gr.Group(elem_id="action"):
+            with gr.Column(elem_id="action"):
                 size = gr.Slider(*PAGE_SIZES, DEFAULTS.size, step=32, label="Size", info=HELP["size"])
-                quality = _choice("quality", gr.Radio)
+                quality = gr.Radio(
+                    list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"]
+                )
                 stylise = gr.Button("Stylise", variant="primary", size="lg", elem_id="stylise-button")
                 stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
             with gr.Column(elem_id="panels"):
-                weights, lambdas = _weights()
-                advanced = _advanced()
-        with gr.Column(scale=7, min_width=340, elem_id="outputs"):
+                weights_panel, weights, lambdas = _weights()
+                content_layer, *others = _advanced()
+        with gr.Column(scale=7, min_width=320, elem_id="outputs"):
             picture, status, chart, download = _outputs()
-    kept = gr.State(None, time_to_live=3600)
+    kept = gr.State(None, time_to_live=3600)  # the newest picture, so that Stop can make it the result
 
-    run_inputs = [photo, style, *weights, *lambdas, advanced[0], size, quality, *advanced[1:]]
-    waiting = stylise.click(handlers.show_waiting, [photo, style], [stylise, stop, download, status, kept], **PRIVATE)
+    inputs = [photo, style, *weights, *lambdas, content_layer, size, quality, *others]
+    shown = [picture, chart, status, kept]
+    waiting = stylise.click(handlers.show_waiting, None, [stylise, stop, download, status], **PRIVATE)
     run = waiting.then(
-        handlers.stylise,
-        run_inputs,
-        [picture, chart, status, kept],
-        api_name="stylise",
-        show_progress="hidden",
-        concurrency_limit=1,
+        handlers.stylise, inputs, shown, api_name="stylise", show_progress="hidden", concurrency_limit=JOBS_AT_ONCE
     )
-    run.then(handlers.show_done, kept, [stylise, stop, download], **PRIVATE)
+    for outcome in (run.success, run.failure):
+        outcome(handlers.show_done, kept, [stylise, stop, download], **PRIVATE)
     stop.click(handlers.show_stopped, kept, [stylise, stop, download, status], cancels=[run], **PRIVATE)
+    return weights_panel
 
 
-def _pictures() -> tuple[gr.Image, gr.Image]:
+def _pictures() -> list[gr.Image]:
     """Photo and style, each with a row of examples below."""
-    first_photo, first_style, _ = examples.first_sight()
+    first_photo, first_style, _, _ = examples.first_sight()
     inputs = []
-    for label, value, samples in (
-        ("Photo", first_photo, examples.photos()),
-        ("Style", first_style, examples.styles()),
-    ):
-        with gr.Group():
-            picture = PictureInput(
+    for label, value, samples in (("Photo", first_photo, examples.photos()), ("Style", first_style, examples.styles())):
+        with gr.Column(elem_classes="picture-input"):
+            picture = gr.Image(
                 value,
                 label=label,
-                height=240,
+                height=180,
+                type="filepath",
                 sources=["upload", "webcam", "clipboard"],
                 buttons=[],
                 elem_id=f"{label.lower()}-input",
-                alt_text=f"{label} picture",
+                alt_text=f"{label}",
             )
+            picture.preprocess = handlers.path_of_upload
             gr.Examples(samples, picture, cache_examples=False, examples_per_page=20, label=f"{label} examples")
         inputs.append(picture)
-    return tuple(inputs)
+    return inputs
 
 
-def _weights() -> tuple[list[gr.Slider], list[gr.Slider]]:
+def _weights() -> tuple[gr.Accordion, list[gr.Slider], list[gr.Slider]]:
     """alpha and beta, and one lambda for each style layer."""
-    with gr.Accordion("Weights", open=True, elem_id="weights"):
+    with gr.Accordion("Weights", open=True, elem_id="weights") as panel:
         alpha = gr.Slider(0, 10, DEFAULTS.alpha, step=0.1, label="alpha: content", info=HELP["alpha"])
         beta = gr.Slider(0, 100, DEFAULTS.beta, step=0.5, label="beta: style", info=HELP["beta"])
         lambdas = [
-            gr.Slider(0, 1, DEFAULTS.style_layers[layer], step=0.01, label=f"lambda {layer}: {words}")
+            gr.Slider(0, 1, DEFAULTS.style_layers[layer], step=0.01, label=f"lambda {layer}: {words}", min_width=150)
             for layer, words in STYLE_LAYER_WORDS.items()
         ]
         equal = gr.Button("Reset lambdas to equal", size="sm")
         equal.click(lambda: list(DEFAULTS.style_layers.values()), None, lambdas, **PRIVATE)
-    return [alpha, beta], lambdas
+    return panel, [alpha, beta], lambdas
 
 
 def _advanced() -> list[gr.components.Component]:
@@ -106,7 +105,7 @@ def _choice(name: str, widget: type[gr.Radio] | type[gr.Dropdown], label: str | 
 
 def _outputs() -> tuple[gr.Image, gr.Markdown, gr.LinePlot, gr.DownloadButton]:
     """The picture, the status line, the loss curve and the download."""
-    _, _, result = examples.first_sight()
+    _, _, result, costs = examples.first_sight()
     picture = gr.Image(
         result,
         format="jpeg",  # a frame encodes in 2 ms; webp and png take 40
@@ -120,12 +119,13 @@ def _outputs() -> tuple[gr.Image, gr.Markdown, gr.LinePlot, gr.DownloadButton]:
         "An example. Press Stylise to paint it yourself, or choose your own pictures.", elem_id="status"
     )
     chart = gr.LinePlot(
+        curve_of_csv(costs),
         x=COLUMNS[0],
         y=COLUMNS[1],
         color=COLUMNS[2],
         color_map=SERIES_COLOURS,
         color_title="cost",
-        height=280,
+        height=340,
         label="Cost",
         elem_id="curve",
         buttons=["export"],
