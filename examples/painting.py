@@ -91,7 +91,7 @@ def relief(height: Array, strength: float, sheen: float = 20.0) -> tuple[Array, 
     gy, gx = np.gradient(height * strength)
     length = np.sqrt(gx * gx + gy * gy + 1)
     lamp = np.array([-0.5, -0.6, 0.75], np.float32) / np.linalg.norm([-0.5, -0.6, 0.75])
-    half = (lamp + [0, 0, 1]) / np.linalg.norm(lamp + [0, 0, 1])
+    half = (lamp + np.array([0, 0, 1])) / np.linalg.norm(lamp + np.array([0, 0, 1]))
     diffuse = (-gx * lamp[0] - gy * lamp[1] + lamp[2]) / length
     glint = np.clip((-gx * half[0] - gy * half[1] + half[2]) / length, 0, 1) ** sheen
     return np.clip(diffuse, 0, None) / lamp[2], np.clip(glint - half[2] ** sheen, 0, 1)

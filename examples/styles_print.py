@@ -154,7 +154,7 @@ def billow(x: Array, y: Array, row: Row, rng: Rng) -> tuple[Array, Array]:
 
 def wave_row(picture: Array, x: Array, y: Array, row: Row, palette: str, rng: Rng) -> Array:
     """Print one row of waves over the picture (H, W, 3): graded blue, contour lines that follow the crest, foam."""
-    base, tall, length, shift = row
+    tall = row[1]
     depth, phase = billow(x, y, row, rng)
     below = np.clip(depth + 0.006 * noise(x * 10, y * 10, rng), 0, 9) / tall
     body = ramp(np.clip(below / 1.05, 0, 1) ** 0.8, colours(palette))

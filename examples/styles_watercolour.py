@@ -144,7 +144,7 @@ def foliage(sheet: Sheet, rng: Rng) -> None:
         blade(sheet, np.array([cx, cy + size * 0.3]), foot, rng.normal(0, 0.03), 0.0065, green, rng)
     for _ in range(34):
         start = np.array([rng.uniform(0.0, 0.75), rng.uniform(0.78, 1.08)])
-        end = start + [rng.normal(0, 0.15), -rng.uniform(0.12, 0.36)]
+        end = start + np.array([rng.normal(0, 0.15), -rng.uniform(0.12, 0.36)])
         pigment = (SAP, OLIVE, SAP * SKY, OLIVE, SAP, INDIGO)[rng.integers(6)]
         blade(sheet, start, end, rng.normal(0, 0.04), rng.uniform(0.007, 0.022), pigment, rng)
 

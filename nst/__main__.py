@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         _check_output(options.output)
+        if options.costs:
+            _check_folder("costs", options.costs)
         settings = _settings(options)
         result = _paint(options.photo, options.styles, settings)
         result.image.save(options.output, quality=95)
@@ -118,15 +121,24 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _check_output(path: Path) -> None:
     """Refuse before the run what could not be written after it."""
-    writable = {ending for ending, name in Image.registered_extensions().items() if name in Image.SAVE}
-    if path.suffix.lower() not in writable:
-        raise ValueError(f"output {str(path)!r} has no ending of a picture format; use .png, .jpg or .webp")
+    try:
+        Image.new("RGB", (16, 16)).save(io.BytesIO(), Image.registered_extensions().get(path.suffix.lower(), ""))
+    except (KeyError, OSError, ValueError):
+        raise ValueError(f"output {str(path)!r} has no ending of a picture format; use .png, .jpg or .webp") from None
+    _check_folder("output", path)
+
+
+def _check_folder(name: str, path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"{name} {str(path)!r} is a folder; name a file in it")
     if not path.parent.is_dir():
-        raise ValueError(f"output folder {str(path.parent)!r} does not exist; make it first")
+        raise ValueError(f"{name} folder {str(path.parent)!r} does not exist; make it first")
 
 
 def _write_costs(path: Path, result: Result) -> None:
     """The loss curve as CSV, unweighted costs, one column per style layer."""
+    if not result.history:
+        return
     rows = [{**dataclasses.asdict(costs), "size": max(costs.size), **costs.style_layers} for costs in result.history]
     columns = [name for name in rows[0] if name != "style_layers"]
     with path.open("w", newline="") as file:

@@ -17,6 +17,7 @@ def style_matrix(a: Tensor) -> Tensor:
 
     The unnormalised cross-covariance of channels: no mean is subtracted. Gatys et al. 2015, eq. 3.
     """
+    a = a if a.dtype == torch.bfloat16 else _widen(a)
     return _SumOfOuterProducts.apply(a.movedim(1, -1).flatten(1, 2))  # a view when a is channels_last
 
 

@@ -33,6 +33,13 @@ BACKBONES: dict[str, Backbone] = {
 POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
 
 
+def smallest_side(layers: Iterable[str], backbone: str) -> int:
+    """The shorter side, px, that leaves no grid empty at the deepest of these layers."""
+    names = layer_names(backbone)
+    path = names[: 1 + max(map(names.index, layers))]
+    return 2 ** sum(name.startswith("pool") for name in path)
+
+
 class FeatureExtractor:
     """sRGB (B, 3, H, W) in [0, 1] -> {layer name: activations (B, C, H', W')}, computed no deeper than asked for.
 
@@ -42,6 +49,7 @@ class FeatureExtractor:
     a pale rim, and changes nothing but activations near the edges.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         layers: Iterable[str],
@@ -58,7 +66,7 @@ class FeatureExtractor:
         if not self.layers:
             raise ValueError("no layers asked for; name at least one, such as relu4_2")
         self.path = names[: 1 + max(map(names.index, self.layers))]
-        self.smallest_side = 2 ** sum(name.startswith("pool") for name in self.path)  # px, so that no grid is empty
+        self.smallest_side = smallest_side(self.layers, backbone)
         self.replicate_edges = replicate_edges
         self.pool = POOLINGS[pooling]
         self.backbone = BACKBONES[backbone]

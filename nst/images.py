@@ -74,11 +74,12 @@ def _check_shape(image: Image.Image, name: str) -> None:
 
 def _from_numbers(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float greyscale -> RGB: white is the largest of 1, 255 and 65535 that the values need."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=np.nan)
     if image.mode.startswith("I;16"):
         white = 65535.0
     else:
-        white = next((w for w in (1.0, 255.0, 65535.0) if values.max() <= w), float(values.max()))
+        white = next((w for w in (1.0, 255.0, 65535.0) if np.nanmax(values) <= w), float(np.nanmax(values)))
+    values = np.nan_to_num(values)
     grey = np.rint(values.clip(0, white) * (255.0 / white)).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
@@ -87,6 +88,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """Convert by the embedded ICC profile, to RGB or, with transparency, to RGBA. An unusable profile is ignored."""
     has_alpha = image.has_transparency_data
     profile = image.info.get("icc_profile")
+    if profile and image.mode == "P":
+        image = image.convert("RGBA" if has_alpha else "RGB")
     if profile and image.mode in ("RGB", "RGBA", "CMYK", "L"):
         colours = image.convert("RGB") if image.mode == "RGBA" else image
         try:
@@ -112,10 +115,12 @@ def result_size(picture: Image.Image, longer_px: int) -> tuple[int, int]:
     longer, shorter = max(picture.size), min(picture.size)
     shorter_px = round(longer_px * shorter / longer)
     if shorter_px < LIMITS.smallest_side:
+        least = -(-LIMITS.smallest_side * longer // shorter)
+        choose = f"choose a size of {least} px or more, or " if least <= LIMITS.size else ""
         shape = f"{picture.width} x {picture.height}"
         raise ValueError(
             f"size={longer_px} px leaves only {shorter_px} px for the shorter side of a {shape} photo; "
-            f"choose a size of {-(-LIMITS.smallest_side * longer // shorter)} px or more, or crop the photo"
+            f"{choose}crop the photo"
         )
     return (shorter_px, longer_px) if picture.width >= picture.height else (longer_px, shorter_px)
 

@@ -5,7 +5,6 @@ The page, the command line, the recipe and the error texts all read the tables o
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -148,7 +147,7 @@ class Settings:
             raise ValueError(f"device={self.device!r} is not known; choose auto, cpu, cuda or cuda:N")
         self._check_layers()
         self._check_blend()
-        if self.alpha == self.beta == self.total_variation == 0:
+        if self.alpha == self.beta == self.total_variation == 0 or not {**self.content_layers, **self.style_layers}:
             raise ValueError("alpha=0 and beta=0 leave nothing to minimise; raise one of them")
 
     def _check_layers(self) -> None:
@@ -195,10 +194,10 @@ def _check_choice(name: str, value: Any, words: Mapping[str, str]) -> None:
 
 
 def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or value != value:  # NaN
         raise ValueError(f"{name}={value!r} must be a number from {low:g} to {high:g}")
     if not low <= value <= high:
-        raise ValueError(f"{name}={value:g} is outside {low:g} to {high:g}; choose a number inside")
+        raise ValueError(f"{name}={value!s:.40} is outside {low:g} to {high:g}; choose a number inside")
 
 
 def _check_integer(name: str, value: Any, low: int, high: int, unit: str = "") -> None:

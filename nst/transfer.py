@@ -14,10 +14,10 @@ from torch import Tensor
 from nst import costs, images
 from nst.compute import Compute, choose
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
-from nst.features import FeatureExtractor
+from nst.features import FeatureExtractor, smallest_side
 from nst.optimise import DivergedError, Evaluation, minimise
 from nst.schedule import Level, plan
-from nst.settings import LIMITS, QUALITIES, Settings
+from nst.settings import LIMITS, QUALITIES, Settings, layer_names
 
 PREVIEW_EVERY_S = 0.25
 
@@ -52,6 +52,7 @@ def stylise_events(
     paintings = [images.load(source, "style picture") for source in sources]
     compute = choose(settings.device, settings.precision)
     inputs = Inputs.of(photo, paintings, settings.size, compute.device)
+    _check_depth(inputs.size, settings)
     levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
     return _run(inputs, settings, compute, levels)
 
@@ -78,6 +79,18 @@ class Inputs:
     def size(self) -> tuple[int, int]:
         """Height and width of the result, px."""
         return tuple(self.photo.shape[-2:])
+
+
+def _check_depth(size: tuple[int, int], settings: Settings) -> None:
+    """`ValueError` if the deepest layer asked for would have an empty grid."""
+    layers = (*settings.content_layers, *settings.style_layers)
+    least = smallest_side(layers, settings.backbone)
+    if min(size) < least:
+        deepest = max(layers, key=layer_names(settings.backbone).index)
+        raise ValueError(
+            f"size={settings.size} px leaves {min(size)} px for the shorter side, but {deepest} needs {least} px; "
+            "choose a larger size or shallower layers"
+        )
 
 
 def _run(inputs: Inputs, settings: Settings, compute: Compute, levels: Sequence[Level]) -> Iterator[Event]:
@@ -136,6 +149,7 @@ class Targets:
     style_energy: Mapping[str, float]
 
     @classmethod
+    @torch.inference_mode(False)
     @torch.no_grad()
     def of(cls, inputs: Inputs, extractor: FeatureExtractor, settings: Settings, level: Level) -> Targets:
         activations = extractor(images.resize(inputs.photo, (level.height, level.width)))
@@ -182,8 +196,8 @@ class Objective:
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate sRGB (1, 3, H, W) in [0, 1]."""
         benchmark = torch.backends.cudnn.flags(enabled=True, benchmark=True) if image.is_cuda else nullcontext()
-        with torch.enable_grad(), benchmark:
-            pixels = image.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad(), benchmark:
+            pixels = image.clone().requires_grad_()  # a clone: the caller may be in inference mode
             total, terms = self.terms(pixels)
             (gradient,) = torch.autograd.grad(total, pixels)
         names, values = zip(*terms.items(), strict=True)

@@ -11,6 +11,7 @@ import importlib.util
 import io
 from collections.abc import Mapping
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ class WeightsError(RuntimeError):
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must also serve callers that need gradients
 def load(backbone: str) -> Weights:
     """The convolutions of a backbone by layer name, float32 on the CPU, kept for the life of the process."""
     return original_vgg19(packaged_file()) if backbone == "vgg19" else torchvision_vgg(backbone)
@@ -69,7 +71,7 @@ def torchvision_vgg(backbone: str) -> Weights:
     architecture = backbone.removesuffix("-torchvision")
     try:
         state = get_model_weights(architecture).DEFAULT.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise WeightsError(
             f"The weights of {backbone!r} could not be downloaded ({error}). "
             "Check the connection, or choose the backbone 'vgg19', which is included."

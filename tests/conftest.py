@@ -1,0 +1,69 @@
+"""Pictures drawn with numpy: seeded, small, and with structure (edges, discs, stripes, grain) that a cost can see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+HEIGHT, WIDTH = 120, 160
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def photo() -> Image.Image:
+    """Clouds in a fading sky, a sun, a brick house with a roof, a door and windows, and grass."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    cloud, grain = (_noise(seed, power) for seed, power in ((1, 1.6), (2, 0.3)))
+    picture = np.stack([90 + y, 140 + 0.5 * y, 230 - 0.4 * y], axis=-1) + 45 * cloud.clip(0, 2)
+    picture[np.hypot(x - 128, y - 26) < 15] = 250, 220, 90
+    roof = (abs(x - 60) < y - 22) & (y < 55)
+    picture[roof] = (90, 70, 75) + 40 * (y[roof] % 6 < 2)[:, None]
+    house = (abs(x - 60) < 30) & (y >= 55) & (y < 100)
+    mortar = (y % 7 == 0) | ((x + 4 * (y // 7)) % 12 == 0)
+    picture[house] = (160, 70, 50) + 80 * mortar[house][:, None]
+    picture[70:100, 52:64] = 40, 30, 35
+    for left in (36, 72):
+        picture[66:80, left : left + 12] = 200, 225, 240
+        picture[72:74, left : left + 12] = picture[66:80, left + 5 : left + 7] = 30
+    picture[100:] = (60, 120, 40) + 30 * grain[100:]
+    return _picture(picture + 6 * grain)
+
+
+@pytest.fixture(scope="session")
+def style() -> Image.Image:
+    """Brush strokes along a diagonal flow: bands in four colours under bristle marks, with dark dabs between."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    across = x + y + 6 * np.sin(x / 7) + 5 * _noise(3, 2.0)[..., 0]
+    palette = np.array([(50, 70, 130), (200, 170, 80), (165, 80, 60), (205, 200, 185)])
+    picture = palette[(across // 9).astype(int) % 4] + 22 * np.sin(across * 2.1)[..., None] + 12 * _noise(4, 1.0)
+    picture[np.hypot(x % 32 - 16, y % 32 - 16) < 4] = 45, 35, 50
+    return _picture(picture)
+
+
+@pytest.fixture(scope="session")
+def other_style() -> Image.Image:
+    """A tall picture of green rings."""
+    y, x = np.mgrid[0:WIDTH, 0:HEIGHT]
+    rings = 0.5 + 0.5 * np.sin(np.hypot(x - 40, y - 90) / 2.5)
+    return _picture(rings[..., None] * (120, 230, 160) + 20)
+
+
+def _noise(seed: int, power: float) -> np.ndarray:
+    """Noise of unit variance whose amplitude falls with frequency to this power: (H, W, 1)."""
+    white = np.fft.fft2(np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH)))
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(WIDTH), np.fft.fftfreq(HEIGHT))).clip(1 / WIDTH)
+    noise = np.fft.ifft2(white / frequency**power).real[..., None]
+    return (noise - noise.mean()) / noise.std()
+
+
+def _picture(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8))

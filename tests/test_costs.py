@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nst import costs
+
+
+def activations(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_style_matrix_by_hand() -> None:
+    a = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [0.0, -1.0]]]])
+    assert costs.style_matrix(a).tolist() == [[[30.0, -2.0], [-2.0, 2.0]]]
+
+
+def test_style_matrix_is_the_sum_of_the_formula() -> None:
+    a = activations(2, 3, 4, 5)
+    expected = np.zeros((2, 3, 3))
+    for b, k, m, i, j in np.ndindex(2, 3, 3, 4, 5):
+        expected[b, k, m] += a[b, k, i, j] * a[b, m, i, j]
+    assert np.allclose(costs.style_matrix(a), expected, rtol=1e-12)
+
+
+def test_style_matrix_subtracts_no_mean() -> None:
+    assert costs.style_matrix(torch.ones(1, 2, 3, 3)).tolist() == [[[9.0, 9.0], [9.0, 9.0]]]
+
+
+def test_style_matrix_ignores_pixel_order() -> None:
+    a = activations(1, 5, 6, 7)
+    order = torch.randperm(42, generator=torch.Generator().manual_seed(1))
+    shuffled = a.flatten(2)[..., order].unflatten(2, (6, 7))
+    assert torch.allclose(costs.style_matrix(shuffled), costs.style_matrix(a), rtol=1e-12)
+
+
+def test_style_matrix_is_symmetric_and_positive_semi_definite() -> None:
+    matrix = costs.style_matrix(activations(1, 12, 3, 2))[0]  # 12 channels, 6 positions: rank 6
+    assert torch.equal(matrix, matrix.T)
+    eigenvalues = torch.linalg.eigvalsh(matrix)
+    assert eigenvalues.min() > -1e-10
+    assert (eigenvalues > 1e-8).sum() == 6
+
+
+def test_style_matrix_of_a_channels_last_tensor_is_the_same() -> None:
+    a = activations(1, 5, 6, 7)
+    striding = a.contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(costs.style_matrix(striding), costs.style_matrix(a), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_sums_of_thousands_of_narrow_products_are_float32(dtype: torch.dtype) -> None:
+    a = (activations(1, 4, 96, 96) * 30).to(dtype)  # the sums are past the largest float16
+    matrix = costs.style_matrix(a)
+    assert matrix.dtype == torch.float32
+    assert torch.allclose(matrix.double(), costs.style_matrix(a.double()), rtol=1e-4, atol=1)
+
+
+def test_bfloat16_style_matrix_is_float32_and_off_by_a_rounding_at_most() -> None:
+    a = (activations(1, 4, 96, 96) * 30).bfloat16()
+    matrix, exact = costs.style_matrix(a), costs.style_matrix(a.double())
+    assert matrix.dtype == torch.float32
+    assert (matrix - exact).abs().max() < 2**-8 * exact.max()  # products are exact: only their sum may be rounded
+
+
+@pytest.mark.parametrize("cost", [costs.style_layer_cost, costs.content_cost])
+def test_cost_of_bfloat16_activations_is_float32_and_close(cost) -> None:
+    a, b = activations(1, 4, 20, 20, seed=1).bfloat16(), (2 * activations(1, 4, 20, 20, seed=2)).bfloat16()
+    assert cost(a, b).dtype == torch.float32
+    assert cost(a, b).item() == pytest.approx(cost(a.double(), b.double()).item(), rel=0.02)
+
+
+def test_style_layer_cost_by_hand() -> None:
+    a_style = torch.tensor([[[[1.0, 2.0]]]])  # one channel, two positions: G = 5
+    a_generated = torch.tensor([[[[3.0, 1.0]]]])  # G = 10
+    assert costs.style_layer_cost(a_style, a_generated).item() == pytest.approx((5 - 10) ** 2 / (2 * 1 * 2 * 1) ** 2)
+
+
+def test_style_layer_cost_is_the_formula() -> None:
+    a_style, a_generated = activations(1, 3, 4, 5, seed=1), activations(1, 3, 4, 5, seed=2)
+    g_style, g_generated = (np.einsum("kij,mij->km", a[0], a[0]) for a in (a_style, a_generated))
+    expected = ((g_style - g_generated) ** 2).sum() / (2 * 4 * 5 * 3) ** 2
+    assert costs.style_layer_cost(a_style, a_generated).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_style_layer_cost_divides_each_matrix_by_its_own_positions() -> None:
+    a_style, a_generated = activations(1, 3, 8, 2, seed=1), activations(1, 3, 5, 7, seed=2)
+    g_style, g_generated = (np.einsum("kij,mij->km", a[0], a[0]) for a in (a_style, a_generated))
+    expected = ((g_style / 16 - g_generated / 35) ** 2).sum() / (2 * 3) ** 2
+    assert costs.style_layer_cost(a_style, a_generated).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_style_layer_cost_of_a_tiled_activation_is_zero() -> None:
+    a = activations(1, 6, 4, 5)
+    assert costs.style_layer_cost(a, a.repeat(1, 1, 3, 2)).item() < 1e-25
+
+
+@pytest.mark.parametrize("cost", [costs.style_layer_cost, costs.content_cost])
+def test_cost_is_symmetric_and_zero_for_equal_input(cost) -> None:
+    a, b = activations(1, 3, 4, 5, seed=1), activations(1, 3, 4, 5, seed=2)
+    assert cost(a, b).item() == pytest.approx(cost(b, a).item(), rel=1e-12)
+    assert cost(a, b) > 0
+    assert cost(a, a.clone()) == 0
+
+
+def test_style_cost_is_the_weighted_sum_over_its_layers() -> None:
+    style = {"relu1_1": activations(1, 3, 8, 8, seed=1), "relu2_1": activations(1, 5, 4, 4, seed=2)}
+    generated = {"relu1_1": activations(1, 3, 6, 6, seed=3), "relu2_1": activations(1, 5, 3, 3, seed=4)}
+    generated["pool5"] = activations(1, 1, 1, 1)  # computed, but not asked for
+    lambdas = {"relu1_1": 0.25, "relu2_1": 3.0}
+    expected = sum(x * costs.style_layer_cost(style[layer], generated[layer]).item() for layer, x in lambdas.items())
+    assert costs.style_cost(style, generated, lambdas).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_content_cost_by_hand() -> None:
+    a_content, a_generated = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[4.0, 0.0]]]])
+    assert costs.content_cost(a_content, a_generated).item() == pytest.approx((9 + 4) / (4 * 1 * 2 * 1))
+
+
+def test_content_cost_is_the_formula() -> None:
+    a_content, a_generated = activations(1, 3, 4, 5, seed=1), activations(1, 3, 4, 5, seed=2)
+    expected = sum((a_content[i] - a_generated[i]).item() ** 2 for i in np.ndindex(1, 3, 4, 5)) / (4 * 4 * 5 * 3)
+    assert costs.content_cost(a_content, a_generated).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_total_cost_by_hand() -> None:
+    assert costs.total_cost(2.0, 3.0, alpha=5.0, beta=7.0) == 31.0
+    assert costs.total_cost(torch.tensor(2.0), torch.tensor(3.0), 5.0, 7.0).item() == 31.0
+
+
+def test_total_variation_by_hand() -> None:
+    image = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]]).expand(1, 3, 2, 2)
+    assert costs.total_variation(image).item() == pytest.approx((0.25 + 0.25) / 2 + (1 + 0) / 2)
+
+
+def test_total_variation_is_numpy_s_and_zero_for_a_flat_picture() -> None:
+    image = activations(1, 3, 7, 9)
+    down, across = np.diff(image.numpy(), axis=2), np.diff(image.numpy(), axis=3)
+    assert costs.total_variation(image).item() == pytest.approx((down**2).mean() + (across**2).mean(), rel=1e-12)
+    assert costs.total_variation(torch.full((1, 3, 4, 4), 0.3)) == 0
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda a: costs.style_matrix(a),
+        lambda a: costs.style_layer_cost(activations(1, 3, 5, 2, seed=9), a),
+        lambda a: costs.content_cost(activations(1, 3, 3, 4, seed=9), a),
+        lambda a: costs.style_cost({"l": activations(1, 3, 2, 2, seed=9)}, {"l": a}, {"l": 0.7}),
+        costs.total_variation,
+    ],
+    ids=["style_matrix", "style_layer_cost", "content_cost", "style_cost", "total_variation"],
+)
+def test_gradient_equals_finite_differences(cost) -> None:
+    a = activations(1, 3, 3, 4, seed=8).requires_grad_()
+    assert torch.autograd.gradcheck(cost, a)
