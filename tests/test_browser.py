@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from nst.ui import build, examples, launch_options
+from nst.ui import build, examples, handlers, launch_options
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -128,6 +128,30 @@ def test_stop_keeps_the_picture_as_the_result(page: Page, tmp_path: Path) -> Non
     page.wait_for_timeout(1500)
     assert picture_source(page) == kept, "frames still come after Stop"
     assert download(page, tmp_path).size == (512, 341)
+
+
+def test_closing_the_tab_ends_the_run_within_a_step(browser, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[float] = []
+    real_events = handlers.stylise_events
+
+    def timed(*arguments: object) -> Iterator[object]:
+        for event in real_events(*arguments):
+            events.append(time.monotonic())
+            yield event
+
+    monkeypatch.setattr(handlers, "stylise_events", timed)
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator("#stylise-button")).to_be_visible(timeout=WAIT_MS)
+    choose_size(page, 512)
+    page.locator("#stylise-button").click()
+    wait_for_frames(page, 3)
+    context.close()
+    closed = time.monotonic()
+    time.sleep(5)
+    assert len(events) >= 3
+    assert events[-1] - closed < 2, "the run went on although nobody was watching"
 
 
 def test_an_example_photo_is_one_click(page: Page) -> None:

@@ -74,7 +74,9 @@ def _weights() -> tuple[gr.Accordion, list[gr.Slider], list[gr.Slider]]:
         alpha = gr.Slider(0, 10, DEFAULTS.alpha, step=0.1, label="alpha: content", info=HELP["alpha"])
         beta = gr.Slider(0, 100, DEFAULTS.beta, step=0.5, label="beta: style", info=HELP["beta"])
         lambdas = [
-            gr.Slider(0, 1, DEFAULTS.style_layers[layer], step=0.01, label=f"lambda {layer}: {words}", min_width=150)
+            gr.Slider(
+                0, 1, DEFAULTS.style_layers[layer], step=0.01, label=f"lambda {layer}", info=f"{words}.".capitalize()
+            )
             for layer, words in STYLE_LAYER_WORDS.items()
         ]
         equal = gr.Button("Reset lambdas to equal", size="sm")
