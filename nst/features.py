@@ -40,6 +40,24 @@ def smallest_side(layers: Iterable[str], backbone: str) -> int:
     return 2 ** sum(name.startswith("pool") for name in path)
 
 
+class _Convolution(torch.autograd.Function):
+    """3 x 3 convolution with fixed weights, (B, C, H, W) -> (B, C', H, W).
+
+    Its gradient is the convolution with the mirrored weights, which runs faster forward than as a backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, mirrored: Tensor) -> Tensor:
+        ctx.save_for_backward(mirrored)
+        return F.conv2d(x, weight, bias, padding=1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (mirrored,) = ctx.saved_tensors
+        return F.conv2d(gradient, mirrored, padding=1), None, None, None
+
+
 class FeatureExtractor:
     """sRGB (B, 3, H, W) in [0, 1] -> {layer name: activations (B, C, H', W')}, computed no deeper than asked for.
 
@@ -74,7 +92,7 @@ class FeatureExtractor:
         self.shift = torch.tensor(self.backbone.shift, device=device).view(1, 3, 1, 1)
         self.convolutions = self._convolutions(weights.load(backbone), device, dtype)
 
-    def _convolutions(self, stored: weights.Weights, device, dtype) -> dict[str, tuple[Tensor, Tensor]]:
+    def _convolutions(self, stored: weights.Weights, device, dtype) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         placed = {}
         for name in (name for name in self.path if name.startswith("conv")):
             weight, bias = stored[name]
@@ -83,7 +101,8 @@ class FeatureExtractor:
             # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
             own_dtype = torch.float32 if name == "conv1_1" else dtype
             weight = weight.to(device, own_dtype, memory_format=torch.channels_last)
-            placed[name] = weight, bias.to(device, own_dtype)
+            mirrored = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+            placed[name] = weight, bias.to(device, own_dtype), mirrored
         self.dtype = dtype
         return placed
 
@@ -99,9 +118,10 @@ class FeatureExtractor:
         for name in self.path:
             if name == "conv1_1":
                 x = F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
-                x = F.conv2d(x, *self.convolutions[name]).to(self.dtype)
+                weight, bias, _ = self.convolutions[name]
+                x = F.conv2d(x, weight, bias).to(self.dtype)
             elif name.startswith("conv"):
-                x = F.conv2d(x, *self.convolutions[name], padding=1)
+                x = _Convolution.apply(x, *self.convolutions[name])
             elif name.startswith("relu"):
                 x = F.relu(x)
             else:

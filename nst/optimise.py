@@ -46,14 +46,18 @@ class Optimiser(Protocol):
 
 
 def minimise(
-    evaluate: Callable[[Tensor], Evaluation], image: Tensor, steps: int, optimiser: str = "lbfgs"
+    evaluate: Callable[[Tensor], Evaluation],
+    image: Tensor,
+    steps: int,
+    optimiser: str | Callable[[int], Optimiser] = "lbfgs",
 ) -> Iterator[Evaluation]:
     """Yield the evaluation of the picture after each of `steps` steps.
 
     `evaluate` is called once for the start and once per step, so that cost and picture always belong together.
+    `optimiser` is a name in `OPTIMISERS` or a function of the number of steps that makes one.
     Raises `DivergedError` when no finite step is found.
     """
-    method = OPTIMISERS[optimiser](steps)
+    method = (OPTIMISERS[optimiser] if isinstance(optimiser, str) else optimiser)(steps)
     current = evaluate(image.clamp(0, 1))
     if not current.is_finite:
         raise DivergedError("the cost of the first picture is not finite")
@@ -113,8 +117,9 @@ class BoxLBFGS:
       eq. 7.20), times `gain`, because the steps that are not line-searched are otherwise too short.
     """
 
-    def __init__(self, steps: int = 0, memory: int = 20, gain: float = 2.0) -> None:
+    def __init__(self, steps: int = 0, memory: int = 12, gain: float = 2.0, power: float = 0.8) -> None:
         self.memory = memory
+        self.power = power
         self.gain = gain
         self.first_rms = 0.02  # of the first step, in units of the pixel range
         self.cap_rms = 0.05  # of any step
@@ -126,7 +131,10 @@ class BoxLBFGS:
         x, g = image.reshape(-1), gradient.reshape(-1)
         if self.history is None:
             self.history = History(self.memory, x)
-            self.precondition = frequency_preconditioner(*image.shape[-2:], device=image.device, dtype=image.dtype)
+            height, width = image.shape[-2:]
+            self.precondition = frequency_preconditioner(
+                height, width, self.power, device=image.device, dtype=image.dtype
+            )
         if self.last is not None:
             step, previous = self.last
             self.history.add(step, g - previous)
@@ -166,6 +174,7 @@ class History:
     def __init__(self, memory: int, like: Tensor) -> None:
         self.memory = memory
         self.pairs = torch.zeros(2 * memory, like.numel(), device=like.device, dtype=like.dtype)
+        self.masked = torch.empty_like(self.pairs)  # allocated once: new pages cost more than the product
         self.order: list[int] = []  # rows of s, oldest first
 
     def add(self, step: Tensor, change: Tensor) -> None:
@@ -175,6 +184,10 @@ class History:
         row = self.order.pop(0) if len(self.order) == self.memory else len(self.order)
         self.pairs[row], self.pairs[self.memory + row] = step, change
         self.order.append(row)
+
+    def on(self, free: Tensor) -> Tensor:
+        """The pairs with held pixels set to 0, (2 * memory, N); valid until the next call."""
+        return torch.mul(self.pairs, free, out=self.masked)
 
     def clear(self) -> None:
         self.order = []
@@ -187,7 +200,7 @@ def free_pixels(x: Tensor, g: Tensor) -> Tensor:
 
 
 def frequency_preconditioner(
-    height: int, width: int, power: float = 0.5, *, device: torch.device, dtype: torch.dtype
+    height: int, width: int, power: float, *, device: torch.device, dtype: torch.dtype
 ) -> Callable[[Tensor], Tensor]:
     """(1, 3, H, W) -> (1, 3, H, W), multiplying spatial frequency r (cycles per picture) by r^-power, RMS 1."""
     down = torch.fft.fftfreq(height, 1 / height, device=device, dtype=dtype)[:, None]

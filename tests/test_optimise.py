@@ -168,7 +168,7 @@ def test_pixels_are_held_where_they_are_pushed_out_of_the_box() -> None:
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 4)], ids=str)
 def test_frequency_preconditioner_is_symmetric_and_positive_definite(size: tuple[int, int]) -> None:
-    apply = optimise.frequency_preconditioner(*size, device=torch.device("cpu"), dtype=torch.float64)
+    apply = optimise.frequency_preconditioner(*size, 0.8, device=torch.device("cpu"), dtype=torch.float64)
     count = 3 * size[0] * size[1]
     units = torch.eye(count, dtype=torch.float64).view(count, 1, 3, *size)
     matrix = torch.stack([apply(unit).reshape(-1) for unit in units])
@@ -177,8 +177,8 @@ def test_frequency_preconditioner_is_symmetric_and_positive_definite(size: tuple
     assert torch.linalg.eigvalsh(matrix).min() > 1e-3
 
 
-def test_frequency_preconditioner_damps_by_the_root_of_the_frequency() -> None:
-    apply = optimise.frequency_preconditioner(16, 32, device=torch.device("cpu"), dtype=torch.float64)
+def test_frequency_preconditioner_damps_by_a_power_of_the_frequency() -> None:
+    apply = optimise.frequency_preconditioner(16, 32, power=0.5, device=torch.device("cpu"), dtype=torch.float64)
     across = torch.arange(32, dtype=torch.float64) / 32 * 2 * torch.pi
     slow, fast = (torch.cos(r * across).expand(1, 3, 16, 32) for r in (2, 8))
     gains = [(apply(wave) / wave).median().item() for wave in (slow, fast)]

@@ -1,0 +1,1 @@
+"""What speed and memory cost, measured against the textbook: `python -m nst.bench`."""

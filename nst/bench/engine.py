@@ -1,0 +1,171 @@
+"""The engine against the textbook, in turns in one run: a step, the time to the same cost, what each lever brings.
+
+Absolute times drift on shared machines; ratios of neighbours do not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nst import images, optimise, weights
+from nst.bench.textbook import CHANNELS, Textbook, same_cost_settings
+from nst.compute import choose
+from nst.features import FeatureExtractor
+from nst.schedule import Level, plan
+from nst.settings import layer_names
+from nst.transfer import Inputs, Objective, Targets
+
+Row = dict[str, Any]
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PAIRS = (("chelsea", "impasto"), ("coffee", "watercolour"))  # photo, style
+CPU = torch.device("cpu")
+COARSE_STEPS = (16, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
+MOST_STEPS = 400
+MARGIN = 0.998  # our own count of the cost comes from bfloat16; this makes sure that the textbook agrees
+
+
+@dataclass(frozen=True)
+class Lever:
+    """What `ablation` takes away from the engine; as it stands, nothing."""
+
+    dtype: torch.dtype | None = None  # None: the fastest here
+    pyramid: bool = True
+    photo_start: bool = True
+    optimiser: Callable[[int], optimise.Optimiser] = optimise.BoxLBFGS
+
+
+LEVERS = {
+    "nothing": Lever(),
+    "bfloat16": Lever(dtype=torch.float32),
+    "coarse levels": Lever(pyramid=False),
+    "start from the photo": Lever(photo_start=False),
+    "frequency preconditioner": Lever(optimiser=partial(optimise.BoxLBFGS, power=0.0)),
+    "doubled initial scale": Lever(optimiser=partial(optimise.BoxLBFGS, gain=1.0)),
+    "L-BFGS (Adam instead)": Lever(optimiser=optimise.ProjectedAdam),
+}
+
+
+def load_pair(pair: tuple[str, str], size: int, device: torch.device) -> Inputs:
+    """Two example pictures at the size of a run."""
+    photo, style = (EXAMPLES / folder / f"{name}.jpg" for folder, name in zip(("photos", "styles"), pair, strict=True))
+    return Inputs.of(images.load(photo), [images.load(style)], size, device)
+
+
+def our_objective(inputs: Inputs, dtype: torch.dtype) -> Objective:
+    """The engine's value and gradient for the textbook's cost."""
+    settings = same_cost_settings()
+    layers = (*settings.content_layers, *settings.style_layers)
+    extractor = FeatureExtractor(layers, device=inputs.photo.device, dtype=dtype)
+    return Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
+
+
+def median_seconds(call: Callable[[], Any], repeats: int) -> float:
+    """Median wall time of a call after one to warm up, the device having finished."""
+
+    def timed() -> float:
+        started = time.perf_counter()
+        call()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    timed()
+    return sorted(timed() for _ in range(repeats))[repeats // 2]
+
+
+def step_flop(height: int, width: int) -> float:
+    """Operations of one step to relu5_1: convolutions forward and to their input, style matrices both ways."""
+    total, channels = 0.0, 3
+    for name in layer_names()[: layer_names().index("relu5_1") + 1]:
+        if name.startswith("conv"):
+            fan_in, channels = channels, weights.load("vgg19")[name][0].shape[0]
+            total += 2 * (2 * 9 * fan_in * channels * height * width)
+        elif name.startswith("pool"):
+            height, width = height // 2, width // 2
+        elif name in CHANNELS:
+            total += 2 * (2 * channels**2 * height * width)
+    return total
+
+
+def matmul_flop_per_s(device: torch.device, dtype: torch.dtype) -> float:
+    """What this machine does on a large square product in this precision, measured now."""
+    side = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    return 2 * side**3 / median_seconds(lambda: a @ b, 9)
+
+
+def step(quick: bool) -> Iterator[Row]:
+    """Seconds per step beside the textbook's, and the share of the matmul peak that ours reaches."""
+    compute = choose()
+    for size in (128, 256) if quick else (128, 256, 512, 1024):
+        inputs = load_pair(PAIRS[0], size, compute.device)
+        objective, textbook = our_objective(inputs, compute.dtype), Textbook(load_pair(PAIRS[0], size, CPU))
+        x = textbook.network_input(inputs.photo.cpu())
+        before = matmul_flop_per_s(compute.device, compute.dtype)
+        ours = median_seconds(partial(objective, inputs.photo), max(5, 4096 // size))
+        peak = (before + matmul_flop_per_s(compute.device, compute.dtype)) / 2  # around ours: clocks drift
+        theirs = median_seconds(partial(textbook.step, x), 3)
+        rate = step_flop(*inputs.size) / ours
+        yield {
+            **{"px": size, "ours_s": ours, "textbook_s": theirs, "ratio": theirs / ours},
+            **{"gflop_per_s": rate / 1e9, "matmul_gflop_per_s": peak / 1e9, "of_matmul": rate / peak},
+        }
+
+
+def quality(quick: bool) -> Iterator[Row]:
+    """Seconds to the best clamped cost that the textbook has shown after so many of its steps."""
+    compute = choose()
+    marks = (120,) if quick else (100, 200, 400)
+    for size in (192,) if quick else (256, 384):
+        for pair in PAIRS[:1] if quick else PAIRS:
+            inputs, textbook = load_pair(pair, size, compute.device), Textbook(load_pair(pair, size, CPU))
+            goal = math.inf
+            for count, seconds, picture in textbook.run(max(marks)):
+                if count % 10 == 0:
+                    goal = min(goal, textbook.clamped_cost(picture))
+                if count in marks:
+                    ours = to_goal(inputs, goal, compute.dtype)
+                    yield {
+                        **{"pair": "+".join(pair), "px": size, "textbook_steps": count, "textbook_s": seconds},
+                        **{"ours_steps": ours["steps"], "ours_s": ours["seconds"], "ratio": seconds / ours["seconds"]},
+                        **{"cost": goal, "ours_cost": textbook.clamped_cost(ours["image"].cpu())},
+                    }
+
+
+def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVERS["nothing"]) -> Row:
+    """Run the engine's own levels until the last one reaches the goal: steps there, seconds in all, the picture."""
+    settings = same_cost_settings()
+    layers = (*settings.content_layers, *settings.style_layers)
+    extractor = FeatureExtractor(layers, device=inputs.photo.device, dtype=lever.dtype or dtype)
+    began = time.perf_counter()
+    levels = plan(*inputs.size, COARSE_STEPS, MOST_STEPS, pyramid=lever.pyramid)
+    image = inputs.photo if lever.photo_start else torch.full_like(inputs.photo, 0.5)
+    for level in levels:
+        objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
+        image = images.resize(image, (level.height, level.width))
+        for count, evaluation in enumerate(optimise.minimise(objective, image, level.steps, lever.optimiser), start=1):
+            image = evaluation.image
+            if level is levels[-1] and evaluation.cost <= MARGIN * goal:
+                return {"steps": count, "seconds": time.perf_counter() - began, "image": image}
+    return {"steps": math.inf, "seconds": math.inf, "image": image}
+
+
+def ablation(quick: bool) -> Iterator[Row]:
+    """Seconds to the textbook's cost after 200 of its steps, 256 px, with one lever taken away at a time."""
+    compute = choose()
+    inputs, textbook = load_pair(PAIRS[0], 256, compute.device), Textbook(load_pair(PAIRS[0], 256, CPU))
+    goal = min(textbook.clamped_cost(picture) for count, _, picture in textbook.run(60 if quick else 200) if count > 50)
+    whole = to_goal(inputs, goal, compute.dtype)
+    for name, lever in LEVERS.items():
+        without = to_goal(inputs, goal, compute.dtype, lever)
+        yield {"without": name, "steps": without["steps"], "seconds": without["seconds"],
+               "times_slower": without["seconds"] / whole["seconds"]}  # fmt: skip

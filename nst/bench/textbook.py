@@ -1,0 +1,100 @@
+"""The opponent: style transfer as the classic scripts do it (Gatys et al. 2016, neural-style). It lives only here.
+
+float32, contiguous memory, autograd, `torch.optim.LBFGS` with history 100, one scale, grey start, content 5 and style
+100 on mean squares, pixels unbounded until they are saved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst import weights
+from nst.features import BACKBONES
+from nst.settings import Settings, layer_names
+from nst.transfer import Inputs
+
+CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
+CONTENT_WEIGHT, STYLE_WEIGHT = 5.0, 100.0
+
+
+class Textbook:
+    """The classic loop on one pair of pictures. Costs are those of the clamped picture, as it would be saved."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.weights = {name: (weight.contiguous(), bias) for name, (weight, bias) in weights.load("vgg19").items()}
+        names = layer_names()
+        self.path = names[: names.index("relu5_1") + 1]
+        self.mean = torch.tensor(BACKBONES["vgg19"].shift).view(1, 3, 1, 1)
+        self.size = inputs.size
+        with torch.no_grad():
+            self.content = self.features(self.network_input(inputs.photo))["relu4_2"]
+            style = self.features(self.network_input(inputs.paintings[0]))
+            self.style = {layer: self.gram(style[layer]) for layer in CHANNELS}
+
+    def network_input(self, image: Tensor) -> Tensor:
+        """sRGB (1, 3, H, W) in [0, 1] -> BGR in 0..255 minus the mean."""
+        return (image * 255 - self.mean).flip(1)
+
+    def picture(self, x: Tensor) -> Tensor:
+        return ((x.detach().flip(1) + self.mean) / 255).clamp(0, 1)
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        found = {}
+        for name in self.path:
+            if name.startswith("conv"):
+                x = F.conv2d(x, *self.weights[name], padding=1)
+            else:
+                x = F.relu(x) if name.startswith("relu") else F.max_pool2d(x, 2)
+            found[name] = x
+        return found
+
+    @staticmethod
+    def gram(a: Tensor) -> Tensor:
+        flat = a.flatten(2)[0]
+        return flat @ flat.T / a.numel()
+
+    def cost(self, x: Tensor) -> Tensor:
+        """5 * mean squared difference of relu4_2 + 100 * that of the five Gram matrices / (C H W). Scalar."""
+        found = self.features(x)
+        style = sum(F.mse_loss(self.gram(found[layer]), target) for layer, target in self.style.items())
+        return CONTENT_WEIGHT * F.mse_loss(found["relu4_2"], self.content) + STYLE_WEIGHT * style
+
+    @torch.no_grad()
+    def clamped_cost(self, image: Tensor) -> float:
+        return float(self.cost(self.network_input(image)))
+
+    def step(self, x: Tensor) -> Tensor:
+        """One gradient, as the loop takes it."""
+        x = x.detach().requires_grad_()
+        self.cost(x).backward()
+        return x.grad
+
+    def run(self, steps: int) -> Iterator[tuple[int, float, Tensor]]:
+        """Yield (step, seconds, clamped picture) after each of the optimiser's steps, measuring off the clock."""
+        generator = torch.Generator().manual_seed(0)
+        x = (0.001 * torch.randn(1, 3, *self.size, generator=generator)).requires_grad_()
+        optimiser = torch.optim.LBFGS([x], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
+
+        def closure() -> Tensor:
+            optimiser.zero_grad()
+            cost = self.cost(x)
+            cost.backward()
+            return cost
+
+        seconds = 0.0
+        for step in range(1, steps + 1):
+            started = time.perf_counter()
+            optimiser.step(closure)
+            seconds += time.perf_counter() - started
+            yield step, seconds, self.picture(x)
+
+
+def same_cost_settings() -> Settings:
+    """Our settings for exactly the textbook's cost: its means as alpha, beta and lambdas of the plain formulas."""
+    lambdas = {layer: channels**-2.0 for layer, channels in CHANNELS.items()}
+    return Settings(balance=False, alpha=4 * CONTENT_WEIGHT, beta=4 * STYLE_WEIGHT, style_layers=lambdas)

@@ -1,0 +1,120 @@
+"""What a visitor notices: seconds from the start of the program to the page, from the click to pictures; and memory."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from nst.bench.engine import CPU, EXAMPLES, PAIRS, Row, load_pair, median_seconds, our_objective
+from nst.bench.textbook import Textbook
+from nst.compute import choose
+from nst.settings import Settings
+from nst.transfer import stylise
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTO, STYLE = (EXAMPLES / folder / f"{name}.jpg" for folder, name in zip(("photos", "styles"), PAIRS[0], strict=True))
+
+
+def clock(quick: bool) -> Iterator[Row]:
+    """Start of `python app.py` to the page; then, through the API, click to first picture and to the last."""
+    from gradio_client import Client, handle_file
+
+    began = time.perf_counter()
+    with _served() as address:
+        yield {"what": "start of the program to the page", "seconds": time.perf_counter() - began}
+        client = Client(address, verbose=False)
+        inputs = {"photo": handle_file(PHOTO), "style": handle_file(STYLE), "api_name": "/stylise"}
+        list(client.submit(**inputs, size=128, quality="draft"))  # warm up
+        for size, quality in ((256, "draft"),) if quick else ((256, "draft"), (384, "balanced"), (384, "fine")):
+            began = time.perf_counter()
+            seconds = [time.perf_counter() - began for _ in client.submit(**inputs, size=size, quality=quality)]
+            what = f"click to {{}} picture, {size} px, {quality}"
+            yield {"what": what.format("first painted"), "seconds": seconds[1]}  # the first yield shows the photo
+            yield {"what": what.format("finished"), "seconds": seconds[-1]}
+
+
+@contextmanager
+def _served() -> Iterator[str]:
+    """`python app.py` on a free port, until the page answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port)}
+    address = f"http://127.0.0.1:{port}/"
+    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(1200):
+            try:
+                urllib.request.urlopen(address).read()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def memory(quick: bool) -> Iterator[Row]:
+    """Peak memory in MiB, each in a fresh process: ours for a default run, the textbook's for three steps."""
+    idle = _peak_mib(_idle)
+    for size in (256,) if quick else (256, 384, 512, 1024):
+        ours, theirs = _peak_mib(_our_run, size), _peak_mib(_textbook_steps, size)
+        yield {"px": size, "idle_mib": idle, "ours_mib": ours, "above_idle_mib": ours - idle, "textbook_mib": theirs}
+
+
+def growth(quick: bool) -> Iterator[Row]:
+    """Exponents of seconds per step and of memory above idle against pixels: 1 is proportional."""
+    small, large = (128, 256) if quick else (256, 1024)
+    compute = choose()
+    seconds, pixels = [], []
+    for size in (small, large):
+        inputs = load_pair(PAIRS[0], size, compute.device)
+        seconds.append(median_seconds(partial(our_objective(inputs, compute.dtype), inputs.photo), 5))
+        pixels.append(math.prod(inputs.size))
+    idle = _peak_mib(_idle)
+    peaks = [_peak_mib(_our_run, size) - idle for size in (small, large)]
+    ratio = math.log(pixels[1] / pixels[0])
+    yield {
+        **{"from_px": small, "to_px": large, "time_exponent": math.log(seconds[1] / seconds[0]) / ratio},
+        "memory_exponent": math.log(peaks[1] / peaks[0]) / ratio,
+    }
+
+
+def _peak_mib(work, *arguments: int) -> float:
+    """Peak resident memory of a fresh process that does this work; on CUDA, the peak of its allocator."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measured, (work, *arguments))
+
+
+def _measured(work, *arguments: int) -> float:
+    work(*arguments)
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def _idle() -> None:
+    """Everything imported, nothing done."""
+
+
+def _our_run(size: int) -> None:
+    stylise(PHOTO, STYLE, Settings(size=size, quality="draft"))
+
+
+def _textbook_steps(size: int) -> None:
+    for _ in Textbook(load_pair(PAIRS[0], size, CPU)).run(3):
+        pass
