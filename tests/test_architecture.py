@@ -27,7 +27,12 @@ PURE_MAY_IMPORT = {"__future__", "collections.abc", "dataclasses", "math", "typi
 
 def module_of(path: Path) -> str:
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    return "nst.ui" if name.startswith("nst.ui") else name
+    return room_of(name)
+
+
+def room_of(name: str) -> str:
+    """A package of several modules, such as the page, is one room."""
+    return next((room for room in ("nst.ui", "nst.bench") if name.startswith(room)), name)
 
 
 def row_of(module: str) -> int:
@@ -43,9 +48,9 @@ def imported_modules(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             inside = {f"{node.module}.{alias.name}" for alias in node.names}
-            known = {name for name in inside if any(name in row for row in ROWS) or name.startswith("nst.ui.")}
+            known = {name for name in inside if any(room_of(name) in row for row in ROWS)}
             found |= known or {node.module}
-    return {"nst.ui" if name.startswith("nst.ui") else name for name in found}
+    return {room_of(name) for name in found}
 
 
 def upward_imports(module: str, source: str) -> set[str]:
