@@ -70,6 +70,8 @@ def _check_shape(image: Image.Image, name: str) -> None:
         raise ValueError(
             f"the {name} is {width} x {height} px; both sides need {least} px at least, choose a larger one"
         )
+    if max(width, height) > LIMITS.aspect * min(width, height):
+        raise ValueError(f"the {name} is {width} x {height} px, longer than {LIMITS.aspect:g} to 1; crop it")
 
 
 def _from_numbers(image: Image.Image) -> Image.Image:

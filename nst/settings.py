@@ -75,6 +75,7 @@ class Limits:
     styles: int = 4
     smallest_side: int = 16  # px, shorter side: four poolings leave one position at relu5_1
     megapixels: float = 100.0  # of an uploaded picture
+    aspect: float = 50.0  # longer side over shorter: scaled until the network sees it, a longer strip would be huge
 
 
 LIMITS = Limits()

@@ -423,3 +423,9 @@ def test_result_size_never_proposes_a_size_that_settings_refuse() -> None:
     with pytest.raises(ValueError, match="crop the photo") as caught:
         images.result_size(Image.new("L", (5000, 20)), 384)
     assert "4000" not in str(caught.value)
+
+
+def test_a_strip_longer_than_the_limit_is_refused_and_one_at_the_limit_is_not() -> None:
+    with pytest.raises(ValueError, match=r"16 x 817 px, longer than 50 to 1; crop it"):
+        images.load(Image.new("RGB", (16, 817)), "style picture")
+    assert images.load(Image.new("RGB", (16, 800))).size == (16, 800)
