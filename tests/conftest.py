@@ -1,6 +1,8 @@
-"""Pictures drawn with numpy: seeded, small, and with structure (edges, discs, stripes, grain) that a cost can see."""
+"""What tests share: a served page, and small seeded pictures with structure (edges, discs, stripes, grain)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,6 +18,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Where the page is served for the tests of the API and the browser."""
+    from nst.ui import build, launch_options  # the engine's tests do without gradio
+
+    page = build()
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    yield url
+    page.close()
 
 
 @pytest.fixture(scope="session")

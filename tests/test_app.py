@@ -14,18 +14,10 @@ from PIL import Image
 import nst
 from nst import Settings
 from nst.settings import STYLE_LAYER_WORDS
-from nst.ui import build, examples, handlers, launch_options
+from nst.ui import examples, handlers
 from nst.ui.curve import COLUMNS, SERIES_COLOURS, curve
 
 SMALL = {"size": 128, "quality": "draft"}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    demo = build()
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    yield url
-    demo.close()
 
 
 @pytest.fixture(scope="module")

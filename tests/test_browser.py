@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from nst.ui import build, examples, handlers, launch_options
+from nst.ui import examples, handlers
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -24,14 +24,6 @@ pytestmark = [
         CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt-get install chromium"
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    demo = build()
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    yield url
-    demo.close()
 
 
 @pytest.fixture(scope="module")
