@@ -93,7 +93,7 @@ def _advanced() -> list[gr.components.Component]:
         optimiser = _choice("optimiser", gr.Dropdown)
         init = _choice("init", gr.Dropdown, "Start from")
         variation = gr.Slider(
-            0, 10, DEFAULTS.total_variation, step=0.1, label="Total variation", info=HELP["total_variation"]
+            0, 100, DEFAULTS.total_variation, step=1, label="Total variation", info=HELP["total_variation"]
         )
         seed = gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed", info=HELP["seed"])
     return [content_layer, optimiser, init, variation, seed]
