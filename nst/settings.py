@@ -33,8 +33,8 @@ CHOICES: dict[str, dict[str, str]] = {
         "fine": "twice the steps, crisper detail",
     },
     "optimiser": {
-        "lbfgs": "box-aware, preconditioned L-BFGS: the fastest here",
-        "adam": "projected Adam: simpler, slower, slightly softer",
+        "lbfgs": "the fastest here",
+        "adam": "simpler, slower, a little softer",
     },
     "init": {
         "content": "the photo itself",

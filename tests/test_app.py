@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -95,6 +96,22 @@ def test_cancelling_a_client_ends_the_run_within_a_step(
     cancelled = time.monotonic()
     time.sleep(4)
     assert steps[-1] - cancelled < 2, "the run went on although nobody was waiting for it"
+
+
+@pytest.mark.parametrize("size", [384.5, float("nan"), float("inf"), None])
+def test_a_size_that_is_no_whole_number_is_named_in_the_answer(size: float | None) -> None:
+    photo, style, _, _ = examples.first_sight()
+    answers = handlers.stylise(photo, style, 1, 10, *[0.2] * 5, "relu4_2", size, "draft", "lbfgs", "content", 0, 0)
+    assert "must be a whole number" in next(answers)[2]
+
+
+def test_a_path_that_was_not_uploaded_is_refused(address: str) -> None:
+    secret = {"path": str(Path(__file__)), "meta": {"_type": "gradio.FileData"}}
+    data = {"data": [secret, secret, 1, 10, *[0.2] * 5, "relu4_2", 128, "draft", "lbfgs", "content", 0, 0]}
+    event = httpx.post(f"{address}gradio_api/call/stylise", json=data).json()["event_id"]
+    answer = httpx.get(f"{address}gradio_api/call/stylise/{event}", timeout=60).text
+    assert "event: error" in answer
+    assert "not a picture" not in answer, "the server opened a file that the visitor only named"
 
 
 def test_an_unexpected_fault_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

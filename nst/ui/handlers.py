@@ -157,7 +157,7 @@ def _summary(result: Result) -> str:
 
 def _whole(name: str, value: float) -> int:
     """A number from a slider or a client as an int; fractions are refused, not cut off."""
-    if value is None or int(value) != value:
+    if value is None or value % 1 != 0:  # true for NaN and infinity too
         raise ValueError(f"{name}={value} must be a whole number")
     return int(value)
 
