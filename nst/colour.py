@@ -1,0 +1,246 @@
+"""Giving one picture the colours of another: luminance transfer, linear colour matching, histogram matching.
+
+Gatys, Bethge, Hertzmann & Shechtman 2016, "Preserving color in neural artistic style transfer" (arXiv:1606.05897), and
+Gatys et al. 2017. Pictures are sRGB as encoded, which is where those papers work; all statistics are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)  # Y of YIQ, ITU-R BT.601, on encoded sRGB
+MAX_GAIN = 5.0  # more than this turns the noise of a nearly grey picture into coloured speckle
+BINS = 512  # of a histogram: about half an 8-bit step each
+CHUNK = 65536  # pixels whose moments are summed at once, in the processor's cache
+
+Weights = Tensor | None  # (1, 1, H, W) in [0, 1]: how much each pixel counts; None, or zero everywhere: all alike
+
+
+def recolour(
+    picture: Tensor,
+    photo: Tensor,
+    method: str,
+    amount: float = 1.0,
+    picture_weights: Weights = None,
+    photo_weights: Weights = None,
+) -> Tensor:
+    """`picture` in the colours of `photo`, by `amount` in [0, 1]: two sRGB (1, 3, H, W) in [0, 1] -> the first's size.
+
+    Sizes may differ but for "luminance", which takes each pixel's colour from the same place. 0 is `picture` itself.
+    """
+    if method not in METHODS:
+        raise ValueError(f"colour method {method!r} is unknown; choose one of {', '.join(METHODS)}")
+    if not 0 <= amount <= 1:
+        raise ValueError(f"colour amount={amount} is outside 0 to 1; 0 leaves the colours alone, 1 replaces them")
+    if amount == 0:
+        return picture
+    return picture.lerp(METHODS[method](picture, photo, picture_weights, photo_weights), amount)
+
+
+def luminance(image: Tensor) -> Tensor:
+    """Y of YIQ: sRGB (1, 3, H, W) -> (1, 1, H, W)."""
+    return (image * image.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+
+
+def keep_luminance(picture: Tensor, photo: Tensor) -> Tensor:
+    """Y of `picture` with I and Q of `photo`: two sRGB (1, 3, H, W) in [0, 1] -> same. Gatys et al. 2016."""
+    if picture.shape != photo.shape:
+        sizes = " and ".join(f"{image.shape[-1]} x {image.shape[-2]} px" for image in (picture, photo))
+        raise ValueError(f"colour method 'luminance' needs two pictures of one size, not {sizes}; resize one of them")
+    return into_gamut(photo + (luminance(picture) - luminance(photo)))  # equal steps in R, G and B change Y alone
+
+
+def luminance_style(
+    style: Tensor, photo: Tensor, style_weights: Weights = None, photo_weights: Weights = None
+) -> Tensor:
+    """Y of the style with the photo's mean and deviation, grey: two sRGB (1, 3, H, W) in [0, 1] -> the first's size.
+
+    Gatys et al. 2016: L_S' = sigma_C / sigma_S (L_S - mu_S) + mu_C.
+    """
+    grey = luminance(style)
+    mean_style, variance_style = mean_and_covariance(grey, style_weights)
+    mean_photo, variance_photo = mean_and_covariance(luminance(photo), photo_weights)
+    gain = (variance_photo.clamp_min(0) / variance_style.clamp_min(1e-10)).sqrt().clamp_max(MAX_GAIN)
+    return _apply(grey, gain, mean_photo - gain[0] * mean_style).clamp_(0, 1).repeat(1, 3, 1, 1)
+
+
+def into_gamut(image: Tensor) -> Tensor:
+    """(1, 3, H, W) with Y in [0, 1] -> all in [0, 1], by scaling each pixel's chroma towards grey, no more than needed.
+
+    A clip of each channel would change Y and the hue; this keeps both.
+    """
+    y = luminance(image)
+    chroma = image - y
+    above = (1 - y) / chroma.amax(1, keepdim=True).clamp_min(1e-6)
+    below = y / chroma.amin(1, keepdim=True).neg().clamp_min(1e-6)
+    return chroma.mul_(above.minimum(below).clamp_max_(1)).add_(y).clamp_(0, 1)  # the last clip removes rounding only
+
+
+def mean_and_covariance(image: Tensor, weights: Weights = None) -> tuple[Tensor, Tensor]:
+    """Of the pixels' values, weighted: (1, C, H, W) -> (C,), (C, C), float64."""
+    values = image[0].flatten(1)  # (C, P)
+    weights = torch.ones_like(values[:1]) if _uniform(weights) else weights[0].flatten(1)
+    moments = 0  # (C + 1, C + 1): the last row has the sums of the values and the total weight
+    for chunk, weight in zip(values.split(CHUNK, 1), weights.split(CHUNK, 1), strict=True):
+        rows = torch.cat([chunk.double(), torch.ones_like(weight, dtype=torch.float64)])
+        moments = moments + (rows * weight) @ rows.mT
+    moments = moments / moments[-1, -1]
+    mean = moments[-1, :-1]
+    return mean, moments[:-1, :-1] - mean.outer(mean)
+
+
+def _uniform(weights: Weights) -> bool:
+    return weights is None or not weights.any()
+
+
+def linear_map(
+    picture: Tensor, photo: Tensor, form: str, picture_weights: Weights = None, photo_weights: Weights = None
+) -> tuple[Tensor, Tensor]:
+    """A (3, 3) and b (3,), float64, with which A x + b has the mean and covariance of the photo's colours.
+
+    Gatys et al. 2016. Directions in which `picture` hardly varies are taken to vary a little more, by the
+    least that keeps |A| within MAX_GAIN: the papers' maps are undefined for grey pictures and wild for pale ones.
+    """
+    mean_picture, covariance_picture = mean_and_covariance(picture, picture_weights)
+    mean_photo, covariance_photo = mean_and_covariance(photo, photo_weights)
+    goal = _power(covariance_photo, 1, _rounding(covariance_photo))
+    least = _rounding(covariance_picture)
+    matrix = LINEAR_FORMS[form](_power(covariance_picture, 1, least), goal)
+    while torch.linalg.matrix_norm(matrix, 2) > MAX_GAIN:  # ends: |A|^2 <= largest variance of the photo / least
+        least = 2 * least
+        matrix = LINEAR_FORMS[form](_power(covariance_picture, 1, least), goal)
+    return matrix, mean_photo - matrix @ mean_picture
+
+
+def _rounding(covariance: Tensor) -> Tensor:
+    """The variance that rounding alone may make, far less than an 8-bit step: (3, 3) -> ()."""
+    return 1e-8 * torch.linalg.matrix_norm(covariance, 2) + 1e-10
+
+
+def _power(covariance: Tensor, exponent: float, least: Tensor | float = 1e-30) -> Tensor:
+    """Symmetric power, once the eigenvalues that are below `least` are raised to it: (3, 3) -> (3, 3)."""
+    variances, axes = torch.linalg.eigh(covariance)
+    return axes * variances.clamp_min(least) ** exponent @ axes.mT
+
+
+def _cholesky(source: Tensor, target: Tensor) -> Tensor:
+    """A = L_t L_s^-1 with C = L L^T. Gatys et al. 2016. It favours red, the first channel."""
+    return torch.linalg.cholesky(target) @ torch.linalg.inv(torch.linalg.cholesky(source))
+
+
+def _pca(source: Tensor, target: Tensor) -> Tensor:
+    """A = C_t^1/2 C_s^-1/2: whiten along the principal axes and back. Gatys et al. 2016."""
+    return _power(target, 0.5) @ _power(source, -0.5)
+
+
+def _symmetric(source: Tensor, target: Tensor) -> Tensor:
+    """A = C_s^-1/2 (C_s^1/2 C_t C_s^1/2)^1/2 C_s^-1/2, which moves colours least (Monge-Kantorovich).
+
+    Pitie & Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer".
+    """
+    root, inverse_root = _power(source, 0.5), _power(source, -0.5)
+    return inverse_root @ _power(root @ target @ root, 0.5) @ inverse_root
+
+
+LINEAR_FORMS = {"cholesky": _cholesky, "pca": _pca, "symmetric": _symmetric}
+
+
+def _apply(image: Tensor, matrix: Tensor, offset: Tensor | float = 0.0) -> Tensor:
+    """A x + b for every pixel x: (1, C, H, W) -> (1, C, H, W)."""
+    offset = torch.as_tensor(offset, dtype=image.dtype, device=image.device)
+    return (matrix.to(image.dtype) @ image[0].flatten(1)).add_(offset.view(-1, 1)).view_as(image)
+
+
+def match_histogram(
+    picture: Tensor, photo: Tensor, picture_weights: Weights = None, photo_weights: Weights = None
+) -> Tensor:
+    """`picture` with the photo's distribution along each principal axis of its colours: sRGB (1, 3, H, W) -> same.
+
+    Red, green and blue go together, so matching each of them alone makes new colours; along the photo's own axes, after
+    linear matching, it does not.
+    """
+    axes = torch.linalg.eigh(mean_and_covariance(photo, photo_weights)[1]).eigenvectors
+    matrix, offset = linear_map(picture, photo, "symmetric", picture_weights, photo_weights)
+    source, target = _apply(picture, axes.mT @ matrix, axes.mT @ offset), _apply(photo, axes.mT)
+    gains = torch.linalg.vector_norm(axes.mT @ matrix, dim=1)  # so far, along each axis
+    matched = torch.empty_like(source)
+    for i, gain in enumerate(gains.clamp_min(1).tolist()):
+        curve = quantile_curve(source[:, i], target[:, i], MAX_GAIN / gain, picture_weights, photo_weights)
+        matched[:, i] = _along(source[:, i], *curve)
+    return _apply(matched, axes).clamp_(0, 1)
+
+
+def quantile_curve(
+    source: Tensor, target: Tensor, steepest: float, source_weights: Weights = None, target_weights: Weights = None
+) -> tuple[Tensor, Tensor]:
+    """Points x, y of the rising curve that gives `source` the distribution of `target`: two (1, H, W) -> two (K,)."""
+    (x, share), (target_x, target_share) = _histogram(source, source_weights), _histogram(target, target_weights)
+    rank, target_rank = share.cumsum(0) - share / 2, target_share.cumsum(0) - target_share / 2
+    y = _gentle(x, _interpolate(rank, target_rank, target_x), steepest)
+    return x, y + (target_share @ target_x - share @ y)  # a curve held back at one end would drift
+
+
+def _histogram(values: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Mean of the values in each bin that has any, and its share of all: (1, H, W) -> two (K,), float64."""
+    counted, share = values, None  # without weights bins count in integers, twice as fast
+    if not _uniform(weights):
+        counted = values.where(weights[0] > 0, (values * weights[0]).sum() / weights.sum())  # the hidden widen no range
+        share = weights.flatten().double()
+    low, high = counted.aminmax()
+    place, bins = _bins(values, low, high)
+    counts = torch.bincount(bins.flatten(), share, BINS).double()
+    beyond = place.sub_(bins) if share is None else place.sub_(bins).mul_(weights[0])  # the bin's lower edge
+    beyond = torch.bincount(bins.flatten(), beyond.flatten(), BINS)
+    filled = counts.nonzero()[:, 0]
+    x = low + (filled + beyond[filled] / counts[filled]) * ((high - low).clamp_min(1e-6).double() / BINS)
+    return x, counts[filled] / counts.sum()
+
+
+def _bins(values: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Where values lie between low and high, counted in bins, and which bin that is."""
+    place = (values - low).mul_(BINS / (high - low).clamp_min(1e-6))
+    return place, place.long().clamp_(0, BINS - 1)
+
+
+def _along(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The polyline at each of the values, read from a table; beyond its ends it goes on straight."""
+    table = _interpolate(torch.lerp(x[0], x[-1], torch.linspace(0, 1, BINS + 1).to(x)), x, y).to(values.dtype)
+    place, bins = _bins(values, x[0].to(values.dtype), x[-1].to(values.dtype))
+    return table[bins].lerp_(table[bins + 1], place.sub_(bins))
+
+
+def _interpolate(at: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The polyline through the points x, y, x rising; beyond its ends it stays level."""
+    right = torch.searchsorted(x, at).clamp_max(len(x) - 1)
+    left = (right - 1).clamp_min(0)
+    return torch.lerp(y[left], y[right], ((at - x[left]) / (x[right] - x[left]).clamp_min(1e-12)).clamp(0, 1))
+
+
+def _gentle(x: Tensor, y: Tensor, steepest: float) -> Tensor:
+    """Midway between the highest curve under y and the lowest over it that are nowhere steeper; y itself if it is not.
+
+    A peak in the source's histogram or a gap in the target's would otherwise posterise the picture.
+    """
+    excess = y - steepest * x
+    under, over = excess.cummin(0).values, excess.flip(0).cummax(0).values.flip(0)
+    return steepest * x + (under + over) / 2
+
+
+def _linear(form: str) -> Callable[[Tensor, Tensor, Weights, Weights], Tensor]:
+    """The method that gives a picture the mean and covariance of the photo's colours by this form of the map."""
+
+    def match(picture: Tensor, photo: Tensor, *weights: Weights) -> Tensor:
+        matched = _apply(picture, *linear_map(picture, photo, form, *weights))
+        return matched.clamp_(0, 1)  # the nearest colour there is: greyer ones, as for "luminance", are farther off
+
+    return match
+
+
+METHODS: dict[str, Callable[[Tensor, Tensor, Weights, Weights], Tensor]] = {
+    "luminance": lambda picture, photo, *_: keep_luminance(picture, photo),
+    **{form: _linear(form) for form in LINEAR_FORMS},
+    "histogram": match_histogram,
+}
