@@ -1,44 +1,85 @@
-"""Pictures in and out: decode whatever a person drops, as upright sRGB; PIL <-> tensor; resize."""
+"""Pictures in: decode whatever a person drops, as upright sRGB without hidden colours; PIL <-> tensor; sizes."""
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
+from functools import cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from nst.decode import to_srgb, without_hidden_colours
 from nst.settings import LIMITS
 
 Source = Image.Image | str | os.PathLike[str]
 
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
 
 def load(source: Source, name: str = "picture") -> Image.Image:
-    """A picture or a path to one as upright sRGB, mode RGB, transparency composited on white.
+    """A picture or a path to one as upright sRGB: mode RGB, or RGBA when some pixel is not fully opaque.
 
-    `ValueError` names the picture (`name`) and says what to do when it cannot be read or is too large or too small.
+    Colours under full transparency are replaced by an extension of the visible ones. `ValueError` names the picture
+    (`name`) and says what to do when it cannot be read, is too large or too small, or has nothing to see.
     """
+    picture = _decode(source, name)
+    lowest, highest = picture.getchannel("A").getextrema() if picture.mode == "RGBA" else (255, 255)
+    if highest == 0:
+        raise ValueError(f"the {name} is wholly transparent; choose one with something to see in it")
+    if lowest == 255:
+        return picture.convert("RGB")
+    return without_hidden_colours(picture) if lowest == 0 else picture
+
+
+def to_mask(source: Source, name: str = "mask") -> Image.Image:
+    """A picture or a path to one as a mask, mode L: 255 is painted, 0 is not.
+
+    A layer whose transparency varies was painted on nothing: its alpha is the mask, whatever the colour of the brush.
+    Otherwise luminance is, white being painted. A wholly transparent layer is an empty mask.
+    """
+    picture = _decode(source, name)
+    if picture.mode == "RGBA":
+        alpha = picture.getchannel("A")
+        lowest, highest = alpha.getextrema()
+        if lowest < highest or highest == 0:
+            return alpha
+    return picture.convert("RGB").convert("L")
+
+
+def split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """RGB or RGBA -> its colours (RGB) and its alpha (L), None when it is opaque."""
+    return picture.convert("RGB"), picture.getchannel("A") if picture.mode == "RGBA" else None
+
+
+def _decode(source: Source, name: str) -> Image.Image:
+    """Upright sRGB, RGB or RGBA, without metadata; colours under transparency are still the file's."""
     picture = source if isinstance(source, Image.Image) else _open(source, name)
     _check_shape(picture, name)
     try:
         upright = ImageOps.exif_transpose(picture)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
         raise _damaged(name) from error
-    if upright.mode[0] in "IF":
-        return _from_numbers(upright)
-    return _on_white(_to_srgb(upright))
+    _check_shape(upright, name)  # again: some containers tell their true size only when decoded
+    return to_srgb(upright)
+
+
+@cache
+def _register_heif() -> None:
+    """Let Pillow read HEIC where pillow-heif is installed; without it HEIC is refused like any unknown file."""
+    try:
+        from pillow_heif import register_heif_opener  # on first use: importing nst registers nothing
+    except ImportError:
+        return
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)  # none of them is ever shown
 
 
 def _open(path: str | os.PathLike[str], name: str) -> Image.Image:
     """Read the header only; no message shows more of the path than the file's name."""
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
+    _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked next
@@ -74,62 +115,21 @@ def _check_shape(image: Image.Image, name: str) -> None:
         raise ValueError(f"the {name} is {width} x {height} px, longer than {LIMITS.aspect:g} to 1; crop it")
 
 
-def _from_numbers(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float greyscale -> RGB: white is the largest of 1, 255 and 65535 that the values need."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=np.nan)
-    if image.mode.startswith("I;16"):
-        white = 65535.0
-    else:
-        white = next((w for w in (1.0, 255.0, 65535.0) if np.nanmax(values) <= w), float(np.nanmax(values)))
-    values = np.nan_to_num(values)
-    grey = np.rint(values.clip(0, white) * (255.0 / white)).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert by the embedded ICC profile, to RGB or, with transparency, to RGBA. An unusable profile is ignored."""
-    has_alpha = image.has_transparency_data
-    profile = image.info.get("icc_profile")
-    if profile and image.mode == "P":
-        image = image.convert("RGBA" if has_alpha else "RGB")
-    if profile and image.mode in ("RGB", "RGBA", "CMYK", "L"):
-        colours = image.convert("RGB") if image.mode == "RGBA" else image
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(colours, source, _SRGB, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            pass
-        else:
-            if has_alpha:
-                converted.putalpha(image.convert("RGBA").getchannel("A"))
-            return converted
-    return image.convert("RGBA" if has_alpha else "RGB")
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        return image
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-
-
 def result_size(picture: Image.Image, longer_px: int) -> tuple[int, int]:
-    """(height, width) of the picture scaled to this longer side; `ValueError` if the shorter becomes too small."""
-    longer, shorter = max(picture.size), min(picture.size)
-    shorter_px = round(longer_px * shorter / longer)
-    if shorter_px < LIMITS.smallest_side:
-        least = -(-LIMITS.smallest_side * longer // shorter)
-        choose = f"choose a size of {least} px or more, or " if least <= LIMITS.size else ""
-        shape = f"{picture.width} x {picture.height}"
-        raise ValueError(
-            f"size={longer_px} px leaves only {shorter_px} px for the shorter side of a {shape} photo; "
-            f"{choose}crop the photo"
-        )
+    """(height, width) of the picture scaled to this longer side; the shorter is 1 px at least."""
+    shorter_px = max(1, round(longer_px * min(picture.size) / max(picture.size)))
     return (shorter_px, longer_px) if picture.width >= picture.height else (longer_px, shorter_px)
 
 
-def style_size(picture: Image.Image, longer_px: int) -> tuple[int, int]:
+def painting_size(size: tuple[int, int], least_px: int = LIMITS.smallest_side) -> tuple[int, int]:
+    """(height, width) to paint at for a result of this size: the same, or scaled up until the network can see it."""
+    scale = max(1, least_px / min(size))
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+def style_size(picture: Image.Image, longer_px: int, least_px: int = LIMITS.smallest_side) -> tuple[int, int]:
     """(height, width) with this longer side, but no side under the smallest that the network can see."""
-    scale = max(longer_px / max(picture.size), LIMITS.smallest_side / min(picture.size))
+    scale = max(longer_px / max(picture.size), least_px / min(picture.size))
     return round(picture.height * scale), round(picture.width * scale)
 
 
@@ -142,12 +142,18 @@ def shrunk_size(image: Tensor, scale: float, least_px: int) -> tuple[int, int]:
 
 def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture at (height, width), antialiased; large uploads are halved first, which saves time and memory."""
-    return picture.resize(size[::-1], Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if picture.mode == "RGBA":  # apart, because Pillow would blacken the colours where alpha is 0
+        colours, alpha = (scaled(part, size) for part in split(picture))
+        colours.putalpha(alpha)
+        return colours
+    sharp = Image.Resampling.LANCZOS if picture.mode == "RGB" else Image.Resampling.BILINEAR  # which does not ring
+    return picture.resize(size[::-1], sharp, reducing_gap=3.0)
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
-    """PIL RGB -> sRGB (1, 3, H, W) float32 in [0, 1]."""
-    values = torch.from_numpy(np.array(picture, dtype=np.uint8))  # (H, W, 3), a copy
+    """PIL RGB or L -> (1, 3 or 1, H, W) float32 in [0, 1]."""
+    values = torch.from_numpy(np.array(picture, dtype=np.uint8))  # a copy
+    values = values.reshape(picture.height, picture.width, -1)  # (H, W, 3 or 1)
     return values.permute(2, 0, 1).unsqueeze(0).float().div(255)
 
 
@@ -155,6 +161,11 @@ def to_picture(image: Tensor) -> Image.Image:
     """sRGB (1, 3, H, W) in [0, 1] -> PIL RGB, rounded to 8 bits."""
     values = image.detach()[0].clamp(0, 1).mul(255).round().byte()
     return Image.fromarray(values.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def to_pixels(image: Tensor) -> np.ndarray:
+    """sRGB (1, 3, H, W) in [0, 1] -> (H, W, 3) float32, for encoding at more than 8 bits."""
+    return image.detach()[0].float().clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,0 +1,102 @@
+"""Whatever mode, profile and bit depth a picture file has -> sRGB of 8 bits, without colours that nobody can see."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageCms
+from torch import Tensor
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # premultiplied -> not
+_EXTENSION_CELLS = 1e6  # the colours under transparency are computed on a grid of so many cells at most
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """Any mode -> RGB or, with transparency, RGBA, by the ICC profile if it is usable; no metadata."""
+    if image.mode[0] in "IF":
+        image = _from_numbers(image)
+    if image.mode in _STRAIGHT:
+        image = image.convert(_STRAIGHT[image.mode])
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    colours = _by_profile(image) or image.convert("RGB")
+    colours.info = {}  # no orientation, place or profile travels on
+    if alpha:
+        colours.putalpha(alpha)
+    return colours
+
+
+def _from_numbers(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float greyscale -> L or LA: white is the largest of 1, 255 and 65535 that the values need."""
+    numbers = np.asarray(image)
+    values = np.nan_to_num(numbers.astype(np.float32), posinf=np.nan)
+    if image.mode.startswith("I;16"):
+        white = 65535.0
+    else:
+        white = next((w for w in (1.0, 255.0, 65535.0) if np.nanmax(values) <= w), float(np.nanmax(values)))
+    values = np.nan_to_num(values)
+    grey = Image.fromarray(np.rint(values.clip(0, white) * (255.0 / white)).astype(np.uint8))
+    if "transparency" in image.info:  # a PNG may declare one grey transparent
+        grey.putalpha(Image.fromarray(np.where(numbers == image.info["transparency"], 0, 255).astype(np.uint8)))
+    grey.info["icc_profile"] = image.info.get("icc_profile")
+    return grey
+
+
+def _by_profile(image: Image.Image) -> Image.Image | None:
+    """sRGB as the ICC profile says, mode RGB; None when there is no profile or it does not fit the picture."""
+    embedded = image.info.get("icc_profile")
+    if not embedded or image.mode == "LAB":  # Pillow itself knows what LAB means
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded))
+        space = profile.profile.xcolor_space.strip()
+        if image.mode == "CMYK":
+            readable_as = {"CMYK": "CMYK"}[space]
+        else:  # the profile of a grey picture is one for grey, or carelessly one for RGB
+            readable_as = {"RGB": "RGB", "GRAY": "L" if image.mode in ("1", "L", "LA") else None}[space]
+        return ImageCms.profileToProfile(image.convert(readable_as), profile, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, KeyError):
+        return None
+
+
+def without_hidden_colours(image: Image.Image) -> Image.Image:
+    """RGBA -> RGBA: where alpha is 0, nearby visible colours run on under it; all else stays as it is."""
+    colours, alpha = image.convert("RGB"), image.getchannel("A")
+    cell_px = max(2, math.ceil(math.sqrt(image.width * image.height / _EXTENSION_CELLS)))
+    weights = torch.from_numpy(np.array(alpha)).float()
+    channels = (torch.from_numpy(np.array(channel)) * weights for channel in colours.split())
+    cells = _push_pull(torch.stack([_block_sums(values, cell_px) for values in (*channels, weights)]))
+    box = (0, 0, image.width / cell_px, image.height / cell_px)  # the last cells may stand out
+    extension = Image.fromarray(cells.round().byte().permute(1, 2, 0).numpy()).resize(
+        image.size, Image.Resampling.BILINEAR, box
+    )
+    colours.paste(extension, mask=alpha.point([255] + [0] * 255))
+    colours.putalpha(alpha)
+    return colours
+
+
+def _block_sums(values: Tensor, side: int) -> Tensor:
+    """(..., H, W) -> (..., ceil(H / side), ceil(W / side)): sums over square blocks, those at the edges cut off."""
+    return F.avg_pool2d(values[None], side, ceil_mode=True, divisor_override=1)[0]
+
+
+def _push_pull(sums: Tensor) -> Tensor:
+    """Fill holes from ever coarser grids, Gortler et al. 1996: weighted sums and weights (3 + 1, H, W) -> (3, H, W)."""
+    weights = sums[3:]
+    colours = sums[:3] / weights.clamp(min=1)
+    if weights.all():
+        return colours
+    coarse = _push_pull(_block_sums(sums, 2))
+    fine = F.interpolate(coarse[None], scale_factor=2, mode="bilinear", align_corners=False)[0]
+    return torch.where(weights > 0, colours, fine[:, : sums.shape[1], : sums.shape[2]])
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB or RGBA -> RGB as seen on white paper."""
+    if picture.mode != "RGBA":
+        return picture
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
