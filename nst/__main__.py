@@ -5,30 +5,20 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
-import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from PIL import Image
 from tqdm import tqdm
 
-from nst import Degraded, Finished, Result, Settings, Started, Step, stylise_events
+from nst import Degraded, Finished, Result, Settings, Started, Step, encode, stylise_events
 from nst.settings import CHOICES
 from nst.weights import WeightsError
 
 # Fields whose options are written by hand below, because they are not one number or word.
-_SPECIAL = {"content_layers", "style_layers", "style_blend", "pyramid", "balance"}
-_TYPES = {
-    "alpha": float,
-    "beta": float,
-    "total_variation": float,
-    "max_seconds": float,
-    "size": int,
-    "steps": int,
-    "seed": int,
-}
+_SPECIAL = {"content_layers", "style_layers", "style_blend"}
+_TYPES = {"float": float, "int": int}  # of a field by the first word of its annotation
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,12 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _build_parser()
     options = parser.parse_args(arguments)
     try:
-        _check_output(options.output)
+        _check_output(options.output, options.bits)
         if options.costs:
             _check_folder("costs", options.costs)
         settings = _settings(options)
-        result = _paint(options.photo, options.styles, settings)
-        result.image.save(options.output, quality=95)
+        result = _paint(options, settings)
+        encode.save(result.painting.pixels(), options.output, options.bits)
         if options.costs:
             _write_costs(options.costs, result)
     except (ValueError, WeightsError) as error:
@@ -76,8 +66,14 @@ def _build_parser() -> argparse.ArgumentParser:
         default = getattr(defaults, item.name)
         words = item.metadata["help"] + (f" Default: {default}." if default is not None else "")
         flag = "--" + item.name.replace("_", "-")
+        if isinstance(default, bool):
+            flag = flag.replace("--", "--no-") if default else flag
+            parser.add_argument(flag, dest=item.name, action="store_const", const=not default, help=_switch_words(item))
+            continue
         choices = CHOICES.get(item.name)
-        kind = {"choices": list(choices)} if choices else {"type": _TYPES.get(item.name, str), "metavar": "X"}
+        kind = (
+            {"choices": list(choices)} if choices else {"type": _TYPES.get(item.type.split()[0], str), "metavar": "X"}
+        )
         parser.add_argument(flag, help=words, **kind)
     parser.add_argument(
         "--lambda", dest="lambdas", action="append", default=[], metavar="LAYER=X", type=_layer_weight,
@@ -90,11 +86,17 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--blend", nargs="+", type=float, metavar="X", help="How much each style counts, in their order."
     )
-    parser.add_argument("--no-pyramid", action="store_true", help="Take all steps at the final size.")
     parser.add_argument(
-        "--no-balance", action="store_true", help="Use the plain formulas, without dividing by energies."
-    )
+        "--mask", dest="masks", action="append", default=[], metavar="PICTURE",
+        help="Where the style goes: white is painted. Once for all styles, or once for each, in their order.",
+    )  # fmt: skip
+    parser.add_argument("--start", metavar="PICTURE", help="Start from this picture, to continue an earlier run.")
+    parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="Bits per colour of a PNG. Default: 8.")
     return parser
+
+
+def _switch_words(item: dataclasses.Field) -> str:
+    return ("Turn off: " if item.default else "") + item.metadata["help"]
 
 
 def _layer_weight(text: str) -> tuple[str, float]:
@@ -116,15 +118,12 @@ def _settings(options: argparse.Namespace) -> Settings:
         given["content_layers"] = dict(options.content_layer)
     if options.blend:
         given["style_blend"] = tuple(options.blend)
-    return Settings(**given, pyramid=not options.no_pyramid, balance=not options.no_balance)
+    return Settings(**given)
 
 
-def _check_output(path: Path) -> None:
+def _check_output(path: Path, bits: int) -> None:
     """Refuse before the run what could not be written after it."""
-    try:
-        Image.new("RGB", (16, 16)).save(io.BytesIO(), Image.registered_extensions().get(path.suffix.lower(), ""))
-    except (KeyError, OSError, ValueError):
-        raise ValueError(f"output {str(path)!r} has no ending of a picture format; use .png, .jpg or .webp") from None
+    encode.format_of(path, bits)
     _check_folder("output", path)
 
 
@@ -147,8 +146,8 @@ def _write_costs(path: Path, result: Result) -> None:
         writer.writerows(rows)
 
 
-def _paint(photo: str, styles: Sequence[str], settings: Settings) -> Result:
-    events = stylise_events(photo, styles, settings)
+def _paint(options: argparse.Namespace, settings: Settings) -> Result:
+    events = stylise_events(options.photo, options.styles, settings, masks=options.masks, start=options.start)
     with tqdm(unit="step", leave=False) as bar:
         for event in events:
             match event:

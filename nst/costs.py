@@ -6,7 +6,7 @@ lecture's constants; `nst.transfer` may divide each term by the energy of its ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -21,14 +21,26 @@ def style_matrix(a: Tensor) -> Tensor:
     return _SumOfOuterProducts.apply(a.movedim(1, -1).flatten(1, 2))  # a view when a is channels_last
 
 
-def mean_style_matrix(a: Tensor) -> Tensor:
-    """`style_matrix` divided by the number of positions, comparable between sizes: (B, C, H, W) -> (B, C, C)."""
-    return style_matrix(a) / (a.shape[-2] * a.shape[-1])
+def mean_style_matrix(a: Tensor, guide: Tensor | None = None) -> Tensor:
+    """`style_matrix` divided by the number of positions, comparable between sizes: (B, C, H, W) -> (B, C, C).
+
+    A `guide` T (1, 1, H, W) in [0, 1] says how much each position counts: the style matrix of T * a, divided by the sum
+    of T^2 (Gatys et al. 2017, eq. 5). Ones change nothing, and where T is 0 throughout the matrix is 0.
+    """
+    if guide is None:
+        return style_matrix(a) / (a.shape[-2] * a.shape[-1])
+    weight = guide.square().sum().clamp(min=torch.finfo(guide.dtype).tiny)
+    return style_matrix(a * guide.to(a.dtype)) / weight
 
 
 def style_matrix_cost(matrix_style: Tensor, matrix_generated: Tensor) -> Tensor:
     """J_style[l] from two `mean_style_matrix` (B, C, C): sum of squared differences / (2 n_C)^2. Scalar."""
     return (matrix_style - matrix_generated).square().sum() / (2 * matrix_style.shape[-1]) ** 2
+
+
+def blend(matrices: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Several styles in one: the mean of their `mean_style_matrix`, weighted; any number of (B, C, C) -> (B, C, C)."""
+    return sum(weight / sum(weights) * matrix for matrix, weight in zip(matrices, weights, strict=True))
 
 
 def style_layer_cost(a_style: Tensor, a_generated: Tensor) -> Tensor:

@@ -55,7 +55,8 @@ class Degraded:
 class Result:
     """The stylised picture, and how it came about."""
 
-    image: Image.Image  # sRGB, the content's aspect ratio, longer side = settings.size
+    image: Image.Image  # sRGB (RGBA if the photo is), the content's aspect ratio, longer side = settings.size
+    painting: Any  # nst.painting.Painting: the same in full precision, to be recoloured without a new run
     history: tuple[Costs, ...]
     settings: Any  # nst.settings.Settings
     compute: Any  # nst.compute.Compute

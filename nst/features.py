@@ -85,6 +85,7 @@ class FeatureExtractor:
             raise ValueError("no layers asked for; name at least one, such as relu4_2")
         self.path = names[: 1 + max(map(names.index, self.layers))]
         self.smallest_side = smallest_side(self.layers, backbone)
+        self.strides = {layer: smallest_side([layer], backbone) for layer in self.layers}  # px between positions
         self.replicate_edges = replicate_edges
         self.pool = POOLINGS[pooling]
         self.backbone = BACKBONES[backbone]

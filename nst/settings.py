@@ -42,6 +42,22 @@ CHOICES: dict[str, dict[str, str]] = {
         "style": "the style picture",
     },
     "pooling": {"max": "as the network was trained", "average": "smoother, as Gatys et al. preferred"},
+    "statistic": {
+        "gram": "the style matrix: which channels fire together",
+        "wasserstein": "mean and covariance of the channels: calmer, closer in colour",
+    },
+    "colour": {
+        "style": "the style picture's colours",
+        "luminance": "the photo's colours, the painting's light and dark",
+        "symmetric": "the photo's palette, moved as little as possible",
+        "cholesky": "the photo's palette, matched channel after channel",
+        "pca": "the photo's palette, matched along its main axes",
+        "histogram": "the photo's palette, shade by shade",
+    },
+    "colour_when": {
+        "after": "recolour the finished picture",
+        "before": "recolour the style picture first",
+    },
     "backbone": {
         "vgg19": "the original Oxford network, included",
         "vgg19-torchvision": "retrained by torchvision, 548 MB download",
@@ -73,6 +89,10 @@ class Limits:
     steps: int = 10_000
     weight: float = 1e6  # alpha, beta, total variation and each layer's weight
     styles: int = 4
+    smallest_style_scale: float = 0.25
+    style_scale: float = 4.0
+    averaging: float = 0.999
+    original_megapixels: float = 40.0  # of a result at the photo's own size
     smallest_side: int = 16  # px, shorter side: four poolings leave one position at relu5_1
     megapixels: float = 100.0  # of an uploaded picture
     aspect: float = 50.0  # longer side over shorter: scaled until the network sees it, a longer strip would be huge
@@ -113,7 +133,14 @@ class Settings:
     style_blend: tuple[float, ...] | None = _option(
         None, "How much each style picture counts, in their order; equal shares when not given."
     )
+    style_scale: float = _option(1.0, "How large the strokes are: the size of the style picture beside the result.")
+    statistic: str = _option("gram", "What is compared between style picture and result.")
+    colour: str = _option("style", "Whose colours the result has.")
+    colour_when: str = _option("after", "When the photo's colours come in.")
+    colour_amount: float = _option(1.0, "How far the colours change: 0 not at all, 1 fully.")
+    mask_edge: float = _option(0.0, "Width of a mask's soft edge, as a share of the longer side.")
     size: int = _option(384, "Longer side of the result in pixels.")
+    original_size: bool = _option(False, "Scale the finished picture to the photo's own size.")
     quality: str = _option("balanced", "How many steps are taken: more steps, crisper strokes, more time.")
     steps: int | None = _option(None, "Steps at the final size instead of what the quality says.")
     pyramid: bool = _option(True, "Work from small to large, which paints large strokes first.")
@@ -121,6 +148,8 @@ class Settings:
     init: str = _option("content", "The picture that the run starts from.")
     pooling: str = _option("max", "How the network shrinks its grids between blocks.")
     total_variation: float = _option(0.0, "Smooths the result: a penalty on differences between neighbouring pixels.")
+    averaging: float = _option(0.0, "Share of the past in a running average of the pictures, which calms them: 0 none.")
+    plateau: float = _option(0.0, "End a level early once ten steps lower J by less than this share: 0 never.")
     balance: bool = _option(
         True, "Divide each cost by its target's energy, so weights mean the same for every picture."
     )
@@ -135,7 +164,11 @@ class Settings:
             _check_choice(name, getattr(self, name), words)
         for name in ("alpha", "beta", "total_variation"):
             _check_number(name, getattr(self, name), 0, LIMITS.weight)
-        for name in ("pyramid", "balance"):
+        _check_number("style_scale", self.style_scale, LIMITS.smallest_style_scale, LIMITS.style_scale)
+        _check_number("averaging", self.averaging, 0, LIMITS.averaging)
+        for name in ("colour_amount", "mask_edge", "plateau"):
+            _check_number(name, getattr(self, name), 0, 1)
+        for name in ("pyramid", "balance", "original_size"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         _check_integer("size", self.size, LIMITS.smallest_size, LIMITS.size, unit=" px")
@@ -150,6 +183,11 @@ class Settings:
         self._check_blend()
         if self.alpha == self.beta == self.total_variation == 0 or not {**self.content_layers, **self.style_layers}:
             raise ValueError("alpha=0 and beta=0 leave nothing to minimise; raise one of them")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All layers that the costs need."""
+        return *self.content_layers, *self.style_layers
 
     def _check_layers(self) -> None:
         for name in ("content_layers", "style_layers"):

@@ -14,15 +14,16 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.__main__", "nst.bench"},
     {"nst.batch"},
     {"nst", "nst.transfer", "nst.explain", "nst.recipe", "nst.timelapse"},
-    {"nst.features", "nst.images", "nst.optimise", "nst.tiles"},
+    {"nst.objective", "nst.painting"},
+    {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule"),
-        *("nst.costs", "nst.colour", "nst.masks"),
+        *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture", "nst.decode"),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
-PURE = {"costs", "colour", "masks", "schedule"}
-PURE_MAY_IMPORT = {"__future__", "collections.abc", "dataclasses", "math", "typing", "torch"}
+PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "wasserstein"}
+PURE_MAY_IMPORT = {"__future__", "collections.abc", "dataclasses", "math", "typing", "torch", "torch.nn.functional"}
 
 
 def module_of(path: Path) -> str:

@@ -7,23 +7,24 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
-from nst import optimise
-from nst.optimise import DivergedError, Evaluation, minimise
+from nst import lbfgs, optimise
+from nst.lbfgs import BoxLBFGS
+from nst.optimise import DivergedError, minimise
 
 SHAPE = (1, 3, 6, 5)
 SIZE = 90
 BOTH = pytest.mark.parametrize("optimiser", list(optimise.OPTIMISERS))
 
 
-def evaluator(cost: Callable[[Tensor], Tensor], seen: list[Tensor] | None = None) -> Callable[[Tensor], Evaluation]:
+def evaluator(cost: Callable[[Tensor], Tensor], seen: list[Tensor] | None = None) -> optimise.Evaluate:
     """Cost and gradient by autograd; `seen` collects the pictures evaluated."""
 
-    def evaluate(image: Tensor) -> Evaluation:
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
         pixels = image.detach().clone().requires_grad_()
         value = cost(pixels)
         if seen is not None:
             seen.append(image.clone())
-        return Evaluation(image, value.item(), torch.autograd.grad(value, pixels)[0])
+        return value.detach()[None], torch.autograd.grad(value, pixels)[0]
 
     return evaluate
 
@@ -93,18 +94,23 @@ def test_adam_comes_near_the_minimum() -> None:
     assert last.cost - cost < 1e-3 * (quadratic(quadratic.start).item() - cost)
 
 
-def test_box_lbfgs_learns_from_the_steps_that_were_really_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_box_lbfgs_learns_from_the_steps_that_were_really_taken() -> None:
     """Curvature pairs are differences of pictures inside the box, and of their gradients."""
-    pairs = []
-    monkeypatch.setattr(optimise.History, "add", lambda _, step, change: pairs.append((step, change)))
     quadratic = Quadratic(10)
-    first = evaluator(quadratic)(quadratic.start)
-    walked = [first, *minimise(evaluator(quadratic), quadratic.start, 15)]
-    assert any(0 in e.image or 1 in e.image for e in walked)
-    assert len(pairs) == 14
-    for (step, change), (before, after) in zip(pairs, itertools.pairwise(walked[:-1]), strict=True):
-        assert torch.allclose(step, (after.image - before.image).reshape(-1))
-        assert torch.allclose(change, (after.gradient - before.gradient).reshape(-1))
+    evaluate = evaluator(quadratic)
+    methods = []
+
+    def make(like: Tensor, steps: int) -> BoxLBFGS:
+        methods.append(BoxLBFGS(like, steps, memory=15))
+        return methods[0]
+
+    walked = [quadratic.start, *(e.image.clone() for e in minimise(evaluate, quadratic.start, 15, make))]
+    assert any(0 in image or 1 in image for image in walked)
+    pairs = methods[0].pairs
+    for row, (before, after) in enumerate(itertools.pairwise(walked[:-1]), start=1):  # row 0: before the first step
+        assert torch.allclose(pairs[row], (after - before).reshape(-1))
+        change = evaluate(after)[1] - evaluate(before)[1]
+        assert torch.allclose(pairs[15 + row], change.reshape(-1))
 
 
 def textbook_two_loop(pairs: list, g: np.ndarray, initial: Callable, gain: float) -> np.ndarray:
@@ -120,7 +126,24 @@ def textbook_two_loop(pairs: list, g: np.ndarray, initial: Callable, gain: float
     return -r
 
 
-@pytest.mark.parametrize("order", [[0], [0, 1, 2, 3], [2, 3, 0, 1]], ids=str)
+def two_loop(pairs: np.ndarray, order: list[int], g: np.ndarray, initial: Callable, gain: float) -> tuple:
+    """The function under test with pairs (2 m, N) of which only those in `order` are trusted, old to new."""
+    memory = len(pairs) // 2
+    oldest_first = [*(set(range(memory)) - set(order)), *order]
+    trusted = torch.tensor([row in order for row in range(memory)])
+    direction, scale = lbfgs.two_loop(
+        torch.from_numpy(pairs),
+        torch.tensor(oldest_first),
+        trusted,
+        torch.from_numpy(g),
+        initial,
+        gain,
+        lambda v: torch.tensor(0.25, dtype=v.dtype),
+    )
+    return direction.numpy(), scale.item()
+
+
+@pytest.mark.parametrize("order", [[0], [0, 1, 2, 3], [2, 3, 0, 1], [3, 1]], ids=str)
 @pytest.mark.parametrize("gain", [1.0, 2.0])
 def test_two_loop_is_the_textbook_s(order: list[int], gain: float) -> None:
     random = np.random.default_rng(3)
@@ -128,47 +151,44 @@ def test_two_loop_is_the_textbook_s(order: list[int], gain: float) -> None:
     changes = steps * random.uniform(0.5, 4, SIZE) + 0.1 * random.normal(size=(4, SIZE))
     diagonal, g = random.uniform(0.5, 2, SIZE), random.normal(size=SIZE)
     expected = textbook_two_loop([(steps[i], changes[i]) for i in order], g, lambda v: diagonal * v, gain)
-    found, scale = optimise.two_loop(
-        torch.from_numpy(np.concatenate([steps, changes])),
-        order,
-        torch.from_numpy(g),
-        lambda v: torch.from_numpy(diagonal) * v,
-        gain,
-    )
+    pairs = np.concatenate([steps, changes])
+    found, scale = two_loop(pairs, order, g, lambda v: torch.from_numpy(diagonal) * v, gain)
     assert np.allclose(found, expected, rtol=1e-9, atol=1e-12)
     newest = order[-1]
     y = changes[newest]
     assert scale == pytest.approx(gain * (steps[newest] @ y) / (y @ (diagonal * y)))
 
 
-def test_two_loop_leaves_out_pairs_without_positive_curvature() -> None:
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_two_loop_leaves_out_pairs_without_positive_curvature(bad: int) -> None:
     random = np.random.default_rng(4)
     steps = random.normal(size=(3, SIZE))
     changes = steps * random.uniform(0.5, 4, SIZE)
-    changes[1] *= -1
+    changes[bad] *= -1
     g = random.normal(size=SIZE)
-    pairs = torch.from_numpy(np.concatenate([steps, changes]))
-    found, _ = optimise.two_loop(pairs, [0, 1, 2], torch.from_numpy(g), lambda v: v, 1.0)
-    expected = textbook_two_loop([(steps[i], changes[i]) for i in (0, 2)], g, lambda v: v, 1.0)
+    found, _ = two_loop(np.concatenate([steps, changes]), [0, 1, 2], g, lambda v: v, 1.0)
+    good = [(steps[i], changes[i]) for i in range(3) if i != bad]
+    expected = textbook_two_loop(good, g, lambda v: v, 1.0)
     assert np.allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_two_loop_without_a_pair_is_steepest_descent() -> None:
-    g = torch.linspace(-1, 1, SIZE)
-    direction, scale = optimise.two_loop(torch.zeros(8, SIZE), [], g, lambda v: v, 1.0)
-    assert torch.equal(direction, -g)
-    assert scale is None
+@pytest.mark.parametrize("order", [[], [0, 1, 2, 3]], ids=["none trusted", "all zero"])
+def test_two_loop_without_a_pair_is_steepest_descent(order: list[int]) -> None:
+    g = np.linspace(-1, 1, SIZE)
+    direction, scale = two_loop(np.zeros((8, SIZE)), order, g, lambda v: 3 * v, 1.0)
+    assert np.allclose(direction, -0.75 * g)
+    assert scale == 0
 
 
 def test_pixels_are_held_where_they_are_pushed_out_of_the_box() -> None:
     x = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.5, 0.5])
     g = torch.tensor([1.0, -1.0, 0.0, 1.0, -1.0, 0.0, 1.0, -1.0])
-    assert optimise.free_pixels(x, g).tolist() == [0, 1, 1, 1, 0, 1, 1, 1]
+    assert lbfgs.free_pixels(x, g).tolist() == [0, 1, 1, 1, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 4)], ids=str)
 def test_frequency_preconditioner_is_symmetric_and_positive_definite(size: tuple[int, int]) -> None:
-    apply = optimise.frequency_preconditioner(*size, 0.8, device=torch.device("cpu"), dtype=torch.float64)
+    apply = lbfgs.frequency_preconditioner(*size, 0.8, device=torch.device("cpu"), dtype=torch.float64)
     count = 3 * size[0] * size[1]
     units = torch.eye(count, dtype=torch.float64).view(count, 1, 3, *size)
     matrix = torch.stack([apply(unit).reshape(-1) for unit in units])
@@ -178,7 +198,7 @@ def test_frequency_preconditioner_is_symmetric_and_positive_definite(size: tuple
 
 
 def test_frequency_preconditioner_damps_by_a_power_of_the_frequency() -> None:
-    apply = optimise.frequency_preconditioner(16, 32, power=0.5, device=torch.device("cpu"), dtype=torch.float64)
+    apply = lbfgs.frequency_preconditioner(16, 32, power=0.5, device=torch.device("cpu"), dtype=torch.float64)
     across = torch.arange(32, dtype=torch.float64) / 32 * 2 * torch.pi
     slow, fast = (torch.cos(r * across).expand(1, 3, 16, 32) for r in (2, 8))
     gains = [(apply(wave) / wave).median().item() for wave in (slow, fast)]
@@ -228,22 +248,22 @@ def test_what_is_not_finite_never_reaches_the_picture(optimiser: str, bad: float
     """Evaluations 2, 7 and 8 go wrong, as when bfloat16 overflows for a moment."""
     plain, calls = evaluator(waves), []
 
-    def evaluate(image: Tensor) -> Evaluation:
-        good = plain(image)
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
+        terms, good = plain(image)
         calls.append(image)
         if len(calls) not in (2, 7, 8):
-            return good
+            return terms, good
         if where == "cost":
-            return Evaluation(image, bad, good.gradient)
-        gradient = torch.full(SHAPE, bad) if where == "gradient" else good.gradient.clone()
+            return torch.full_like(terms, bad), good
+        gradient = torch.full(SHAPE, bad) if where == "gradient" else good.clone()
         gradient[0, 1, 2, 3] = bad
-        return Evaluation(image, good.cost, gradient)
+        return terms, gradient
 
     yielded = list(minimise(evaluate, torch.full(SHAPE, 0.5), 20, optimiser))
     assert len(yielded) == 20
     assert len(calls) == 21 + 3
     assert all(image.isfinite().all() for image in calls)
-    assert all(np.isfinite(e.cost) and e.gradient.isfinite().all() for e in yielded)
+    assert all(e.cost == pytest.approx(waves(e.image).item()) for e in yielded)
 
 
 @BOTH
@@ -269,10 +289,10 @@ def test_a_region_without_a_cost_is_not_entered(optimiser: str) -> None:
 def test_run_that_stays_not_finite_is_given_up(optimiser: str, good: int) -> None:
     plain, calls, yielded = evaluator(waves), [], []
 
-    def evaluate(image: Tensor) -> Evaluation:
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
         calls.append(image)
-        found = plain(image)
-        return found if len(calls) <= good else Evaluation(image, float("nan"), found.gradient)
+        terms, gradient = plain(image)
+        return (terms if len(calls) <= good else terms * torch.nan), gradient
 
     def run() -> None:
         yielded.extend([None])
@@ -298,15 +318,15 @@ def test_projected_adam_walks_as_torch_s_adam_where_the_box_is_far() -> None:
     def cost(x: Tensor) -> Tensor:
         return ((x - target) ** 2 * (1 + target)).sum()
 
-    method = optimise.ProjectedAdam(steps, rate, final_rate)
     evaluate = evaluator(cost)
     ours = theirs = torch.full(SHAPE, 0.5, dtype=torch.float64)
+    method = optimise.ProjectedAdam(ours, steps, rate, final_rate)
     theirs = theirs.clone().requires_grad_()
     adam = torch.optim.Adam([theirs], lr=rate, betas=(0.9, 0.99), eps=1e-30)
     falling = torch.optim.lr_scheduler.ExponentialLR(adam, (final_rate / rate) ** (1 / (steps - 1)))
     for _ in range(steps):
-        ours = method.propose(ours, evaluate(ours).gradient)
-        theirs.grad = evaluate(theirs.detach()).gradient
+        ours = method.propose(ours, evaluate(ours)[1])
+        theirs.grad = evaluate(theirs.detach())[1]
         adam.step()
         falling.step()
         assert torch.allclose(ours, theirs.detach(), atol=1e-9)

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nst import images, optimise, weights
 from nst.bench.textbook import CHANNELS, Textbook, same_cost_settings
 from nst.compute import choose
 from nst.features import FeatureExtractor
+from nst.objective import Inputs, Objective, Targets
 from nst.schedule import Level, plan
-from nst.settings import layer_names
-from nst.transfer import Inputs, Objective, Targets
+from nst.settings import Settings, layer_names
 
 Row = dict[str, Any]
 
@@ -40,7 +41,7 @@ class Lever:
     dtype: torch.dtype | None = None  # None: the fastest here
     pyramid: bool = True
     photo_start: bool = True
-    optimiser: Callable[[int], optimise.Optimiser] = optimise.BoxLBFGS
+    optimiser: Callable[[Tensor, int], optimise.Optimiser] = optimise.BoxLBFGS
 
 
 LEVERS = {
@@ -57,7 +58,7 @@ LEVERS = {
 def load_pair(pair: tuple[str, str], size: int, device: torch.device) -> Inputs:
     """Two example pictures at the size of a run."""
     photo, style = (EXAMPLES / folder / f"{name}.jpg" for folder, name in zip(("photos", "styles"), pair, strict=True))
-    return Inputs.of(images.load(photo), [images.load(style)], size, device)
+    return Inputs.of(images.load(photo), [images.load(style)], Settings(size=size), device)
 
 
 def our_objective(inputs: Inputs, dtype: torch.dtype) -> Objective:

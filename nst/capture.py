@@ -1,0 +1,52 @@
+"""Record a step as a CUDA graph: the host then starts hundreds of kernels with one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+WARM_UP_CALLS = 3  # cuDNN chooses its algorithms and cuFFT plans in the first ones, neither of which can be recorded
+
+
+class CapturedStep:
+    """Calls `step`, a function without arguments that works on memory that stays where it is, and soon replays it.
+
+    The first calls run as they are, on a stream of their own; then one is recorded, and every later call replays the
+    record. Where recording fails, calls go on as they are and `failure` says why. `step` must not wait for the device.
+    """
+
+    def __init__(self, step: Callable[[], None], device: torch.device) -> None:
+        self.step = step
+        self.device = device
+        self.calls = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.failure: str | None = None
+        self.stream = torch.cuda.Stream(device)
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.graph is None and self.failure is None and self.calls > WARM_UP_CALLS:
+            self._record()
+        if self.graph is not None:
+            self.graph.replay()
+        else:
+            self._run_aside()
+
+    def _record(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.device(self.device), torch.cuda.graph(graph, stream=self.stream):
+                self.step()
+        except RuntimeError as error:  # whatever CUDA, cuDNN or cuFFT do not let be recorded
+            self.failure = str(error).splitlines()[0]
+        else:
+            self.graph = graph
+
+    def _run_aside(self) -> None:
+        """As the documentation of CUDA graphs asks for: what warms up must not run on the default stream."""
+        current = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(current)
+        with torch.cuda.stream(self.stream):
+            self.step()
+        current.wait_stream(self.stream)

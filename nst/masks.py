@@ -1,0 +1,57 @@
+"""Spatial control: where in the picture which style goes (Gatys et al. 2017, "Controlling Perceptual Factors in Neural
+Style Transfer", section 4).
+
+A mask is (1, 1, H, W) in [0, 1]: 1 is painted, 0 stays as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def guide(mask: Tensor, grid: Sequence[int], stride: int) -> Tensor:
+    """The mask on a layer's grid of h x w cells: (1, 1, H, W) -> (1, 1, h, w), the mean over each cell's pixels.
+
+    `stride` is the side of a cell in pixels. Poolings drop what does not fill a cell, and so does this.
+    """
+    height, width = grid
+    return F.avg_pool2d(mask, stride)[..., :height, :width]
+
+
+def resize(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """(1, 1, H, W) -> (1, 1, *size), antialiased; bilinear, because sharper kernels would ring beyond the mask."""
+    return F.interpolate(mask, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def union(masks: Sequence[Tensor]) -> Tensor:
+    """Where any of the masks paints: several (1, 1, H, W) -> one."""
+    return torch.stack(list(masks)).sum(dim=0).clamp(max=1)
+
+
+def both(mask: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Where both paint; None is everywhere."""
+    return other if mask is None else mask if other is None else mask * other
+
+
+def soften(mask: Tensor, edge_px: float) -> Tensor:
+    """Blur the mask's edges over about `edge_px` pixels by a Gaussian: (1, 1, H, W) -> same."""
+    sigma = edge_px / 4  # 95 % of the change lies within four standard deviations
+    if sigma <= 0:
+        return mask
+    reach = math.ceil(3 * sigma)
+    positions = torch.arange(-reach, reach + 1, device=mask.device, dtype=mask.dtype)
+    bell = (-(positions**2) / (2 * sigma**2)).exp()
+    bell = bell / bell.sum()
+    for kernel, padding in ((bell.view(1, 1, -1, 1), (0, 0, reach, reach)), (bell.view(1, 1, 1, -1), (reach, reach))):
+        mask = F.conv2d(F.pad(mask, padding, mode="replicate"), kernel)
+    return mask.clamp(0, 1)
+
+
+def compose(painted: Tensor, photo: Tensor, mask: Tensor | None) -> Tensor:
+    """Lay the painting over the photo: two (1, 3, H, W) -> same, the photo's very numbers where the mask is 0."""
+    return painted if mask is None else photo + mask * (painted - photo)

@@ -1,0 +1,269 @@
+"""What a run minimises: the pictures at the size they are painted at, a level's targets, and J(G) with its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nst import colour, costs, images, masks, wasserstein
+from nst.features import FeatureExtractor
+from nst.schedule import Level
+from nst.settings import LIMITS, Settings
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """How style is measured at a layer, how several pictures make one target, and how far a picture is from it."""
+
+    measure: Callable[[Tensor, Tensor | None], Any]  # activations (1, C, H, W), guide (1, 1, H, W)
+    target: Callable[[Sequence[Any], Sequence[float]], Any]  # measures, their weights
+    cost: Callable[[Any, Any], Tensor]  # target, measure -> scalar
+
+
+STATISTICS: dict[str, Statistic] = {
+    "gram": Statistic(costs.mean_style_matrix, costs.blend, costs.style_matrix_cost),
+    "wasserstein": Statistic(
+        wasserstein.moments,
+        lambda parts, weights: wasserstein.gaussian(wasserstein.blend(parts, weights)),
+        wasserstein.wasserstein_cost,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures at the size of the last level: sRGB (1, 3, H, W), masks and visibility (1, 1, H, W), in [0, 1]."""
+
+    photo: Tensor
+    paintings: tuple[Tensor, ...]
+    visible: Tensor | None = None  # the photo's alpha; None when all of it shows
+    paintings_visible: tuple[Tensor | None, ...] = ()
+    masks: tuple[Tensor, ...] = ()  # none: the whole photo; one: for all styles; else one per style
+
+    @classmethod
+    def of(
+        cls,
+        photo: Image.Image,
+        paintings: Sequence[Image.Image],
+        settings: Settings,
+        device: torch.device,
+        drawn: Sequence[Image.Image] = (),
+        least_px: int = LIMITS.smallest_side,
+    ) -> Inputs:
+        """Scale everything for `settings`, no side being under `least_px`; `drawn` are masks (mode L)."""
+        size = images.painting_size(images.result_size(photo, settings.size), least_px)
+        content, visible = _tensors(images.scaled(photo, size), device)
+        longer_px = min(round(max(size) * settings.style_scale), LIMITS.size)
+        sizes = (images.style_size(painting, longer_px, least_px) for painting in paintings)
+        styles = [_tensors(images.scaled(*pair), device) for pair in zip(paintings, sizes, strict=True)]
+        edge_px = settings.mask_edge * max(size)
+        return cls(
+            content,
+            tuple(_recoloured(style, alpha, content, visible, settings) for style, alpha in styles),
+            visible,
+            tuple(alpha for _, alpha in styles),
+            tuple(masks.soften(_tensors(images.scaled(mask, size), device)[0], edge_px) for mask in drawn),
+        )
+
+    @property
+    def styles(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Each style picture with its alpha."""
+        return list(zip(self.paintings, self.paintings_visible or [None] * len(self.paintings), strict=True))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture as it is painted, px."""
+        return tuple(self.photo.shape[-2:])
+
+
+def _tensors(picture: Image.Image, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Colours (1, 3, H, W), or (1, 1, H, W) of a mask, and alpha (1, 1, H, W) or None."""
+    colours, alpha = images.split(picture) if picture.mode != "L" else (picture, None)
+    return images.to_tensor(colours).to(device), None if alpha is None else images.to_tensor(alpha).to(device)
+
+
+def _recoloured(
+    style: Tensor, alpha: Tensor | None, photo: Tensor, visible: Tensor | None, settings: Settings
+) -> Tensor:
+    """The style picture in the photo's colours, when the settings ask for that before the run."""
+    if settings.colour == "style" or settings.colour_when == "after":
+        return style
+    if settings.colour == "luminance":
+        return style.lerp(colour.luminance_style(style, photo, alpha, visible), settings.colour_amount)
+    return colour.recolour(style, photo, settings.colour, settings.colour_amount, alpha, visible)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the picture and the style that goes there."""
+
+    share: float  # of J_style; all regions together make 1
+    guides: Mapping[str, Tensor | None]  # layer -> (1, 1, h, w): how much each position belongs to the region
+    targets: Mapping[str, Any]  # layer -> what the statistic measured on the style picture
+    energies: Mapping[str, float]  # layer -> what the cost is divided by
+
+    @classmethod
+    def of(
+        cls,
+        styles: Sequence[Mapping[str, Any]],
+        weights: Sequence[float],
+        part: Tensor | None,
+        share: float,
+        activations: Mapping[str, Tensor],
+        extractor: FeatureExtractor,
+        settings: Settings,
+    ) -> Region:
+        """For one or more measured styles, by layer, in a part (1, 1, H, W) of a picture with these activations."""
+        statistic = STATISTICS[settings.statistic]
+        guides = _guides(part, activations, extractor, settings)
+        targets, energies = {}, {}
+        for layer in settings.style_layers:
+            targets[layer] = statistic.target([style[layer] for style in styles], weights)
+            nothing = statistic.measure(torch.zeros_like(activations[layer]), None)
+            energies[layer] = _energy(statistic.cost(targets[layer], nothing), settings)
+        return cls(share, guides, targets, energies)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a level's picture is compared with, and the energies that its costs are divided by."""
+
+    photo: Tensor  # (1, 3, H, W)
+    mask: Tensor | None  # (1, 1, H, W): where anything is painted
+    visible: Tensor | None  # (1, 1, H, W): the photo's alpha
+    content: Mapping[str, Tensor]  # activations (1, C, H, W)
+    content_energy: Mapping[str, float]
+    regions: tuple[Region, ...]
+
+    @classmethod
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def of(cls, inputs: Inputs, extractor: FeatureExtractor, settings: Settings, level: Level) -> Targets:
+        size = level.height, level.width
+        photo = images.resize(inputs.photo, size)
+        activations = extractor(photo)
+        content = {layer: activations[layer] for layer in settings.content_layers}
+        drawn = [masks.resize(mask, size) for mask in inputs.masks]
+        visible = None if inputs.visible is None else masks.resize(inputs.visible, size)
+        return cls(
+            photo,
+            masks.union(drawn) if drawn else None,
+            visible,
+            content,
+            {layer: _energy(costs.content_cost(a, torch.zeros_like(a)), settings) for layer, a in content.items()},
+            tuple(_regions(inputs, drawn, visible, size, activations, extractor, settings)),
+        )
+
+
+def _regions(
+    inputs: Inputs,
+    drawn: Sequence[Tensor],
+    visible: Tensor | None,
+    size: tuple[int, int],
+    activations: Mapping[str, Tensor],
+    extractor: FeatureExtractor,
+    settings: Settings,
+) -> Iterator[Region]:
+    """One region for all styles together, or one for each style where each has a mask, for a level of this size."""
+    scale = max(size) / max(inputs.size)
+    styles = [_measured(*style, scale, extractor, settings) for style in inputs.styles]
+    blend = settings.style_blend or (1.0,) * len(styles)
+    groups = [[index] for index in range(len(styles))] if len(drawn) > 1 else [list(range(len(styles)))]
+    parts = [masks.both(mask, visible) for mask in drawn or [None]]
+    amounts = [
+        sum(blend[index] for index in group) * (1.0 if part is None else float(part.mean()))
+        for group, part in zip(groups, parts, strict=True)
+    ]
+    for group, part, amount in zip(groups, parts, amounts, strict=True):
+        if amount > 0:
+            members, weights = [styles[index] for index in group], [blend[index] for index in group]
+            yield Region.of(members, weights, part, amount / sum(amounts), activations, extractor, settings)
+
+
+def _measured(
+    painting: Tensor, alpha: Tensor | None, scale: float, extractor: FeatureExtractor, settings: Settings
+) -> dict[str, Any]:
+    """What the statistic measures on a style picture shrunk by `scale`, by layer. Transparent parts do not count."""
+    size = images.shrunk_size(painting, scale, extractor.smallest_side)
+    activations = extractor(images.resize(painting, size))
+    guides = _guides(None if alpha is None else masks.resize(alpha, size), activations, extractor, settings)
+    measure = STATISTICS[settings.statistic].measure
+    return {layer: measure(activations[layer], guides[layer]) for layer in settings.style_layers}
+
+
+def _guides(
+    part: Tensor | None, activations: Mapping[str, Tensor], extractor: FeatureExtractor, settings: Settings
+) -> dict[str, Tensor | None]:
+    """A part of the picture (1, 1, H, W) on the grid of each style layer."""
+    return {
+        layer: None if part is None else masks.guide(part, activations[layer].shape[-2:], extractor.strides[layer])
+        for layer in settings.style_layers
+    }
+
+
+def _energy(cost_of_nothing: Tensor, settings: Settings) -> float:
+    """The cost of a picture that excites nothing makes the balanced cost 1 there. 1.0 when not balancing."""
+    return (float(cost_of_nothing) or 1.0) if settings.balance else 1.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """J(G) = alpha * J_content(C, G) + beta * J_style(S, G) + total variation, with its gradient."""
+
+    extractor: FeatureExtractor
+    targets: Targets
+    settings: Settings
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the terms that a call gives: `total`, `content`, `style`, `total_variation` and each style layer."""
+        return "total", "content", "style", "total_variation", *self.settings.style_layers
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Does not wait for the device."""
+        benchmark = torch.backends.cudnn.flags(enabled=True, benchmark=True) if image.is_cuda else nullcontext()
+        with torch.inference_mode(False), torch.enable_grad(), benchmark:
+            pixels = image.clone().requires_grad_()  # a clone: the caller may be in inference mode
+            terms = self.terms(pixels)
+            (gradient,) = torch.autograd.grad(terms["total"], pixels)
+        return torch.stack([terms[name].detach() for name in self.names]), gradient.contiguous()
+
+    def terms(self, image: Tensor) -> dict[str, Tensor]:
+        """The terms by name, as scalars."""
+        settings, targets = self.settings, self.targets
+        seen = self.shown(image)
+        activations = self.extractor(seen)
+        nothing = image.new_zeros(())
+        content = nothing + sum(
+            weight * costs.content_cost(targets.content[layer], activations[layer]) / targets.content_energy[layer]
+            for layer, weight in settings.content_layers.items()
+        )
+        layers = {layer: self._style_layer(layer, activations[layer]) for layer in settings.style_layers}
+        style = nothing + sum(weight * layers[layer] for layer, weight in settings.style_layers.items())
+        variation = costs.total_variation(seen)
+        total = costs.total_cost(content, style, settings.alpha, settings.beta) + settings.total_variation * variation
+        return {"total": total, "content": content, "style": style, "total_variation": variation, **layers}
+
+    def shown(self, image: Tensor) -> Tensor:
+        """The picture with the photo where nothing is painted: (1, 3, H, W) -> same."""
+        return masks.compose(image, self.targets.photo, self.targets.mask)
+
+    def preview(self, image: Tensor) -> Image.Image:
+        """What a viewer sees of the picture, transparent parts being white: (1, 3, H, W) -> PIL RGB."""
+        return images.to_picture(masks.compose(self.shown(image), torch.ones_like(image), self.targets.visible))
+
+    def _style_layer(self, layer: str, activations: Tensor) -> Tensor:
+        """J_style[l] over all regions. Scalar."""
+        statistic = STATISTICS[self.settings.statistic]
+        return sum(
+            region.share
+            * statistic.cost(region.targets[layer], statistic.measure(activations, region.guides[layer]))
+            / region.energies[layer]
+            for region in self.targets.regions
+        )

@@ -1,0 +1,151 @@
+"""One step must be recordable as a CUDA graph. Without a GPU at hand, what that takes is checked on the CPU."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nst import optimise, weights
+from nst.capture import WARM_UP_CALLS, CapturedStep
+from nst.features import FeatureExtractor
+from nst.objective import Inputs, Objective, Targets
+from nst.optimise import minimise
+from nst.schedule import Level
+from nst.settings import Settings
+
+BOTH = pytest.mark.parametrize("optimiser", list(optimise.OPTIMISERS))
+WAITING = {  # what makes the host wait for the device, or a shape depend on values
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten.masked_select.default,
+    torch.ops.aten.unique_dim.default,
+}
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails at the operation that would wait for a GPU."""
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        assert function not in WAITING, f"{function} waits for the device"
+        return function(*arguments, **(keywords or {}))
+
+
+def objective_of(image: Tensor, dtype: torch.dtype = torch.float32) -> Objective:
+    settings = Settings(balance=False, total_variation=1.0)
+    inputs = Inputs(image, (image.flip(-1) * 0.5,))
+    layers = (*settings.content_layers, *settings.style_layers)
+    extractor = FeatureExtractor(layers, device=image.device, dtype=dtype, replicate_edges=True)
+    return Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+
+
+@BOTH
+def test_a_step_never_waits_for_the_device(optimiser: str, image: Tensor) -> None:
+    walk = optimise._Walk(objective_of(image), optimise.OPTIMISERS[optimiser], image.flip(-2), 5)
+    with NoWaiting():
+        for _ in range(3):
+            walk.step()
+    with NoWaiting(), pytest.raises(AssertionError, match="waits"):  # the check sees what it should
+        float(walk.terms[0])
+
+
+@BOTH
+def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor) -> None:
+    """A recorded step reads and writes fixed addresses."""
+    walk = optimise._Walk(objective_of(image), optimise.OPTIMISERS[optimiser], image.flip(-2), 5)
+
+    def addresses() -> dict[str, int]:
+        state = {**vars(walk), **vars(walk.method)}
+        return {name: value.data_ptr() for name, value in state.items() if isinstance(value, Tensor)}
+
+    before = addresses()
+    assert len(before) > 5
+    for _ in range(3):
+        walk.step()
+    walk.method.retreat()
+    walk.step()
+    assert addresses() == before
+
+
+@BOTH
+def test_a_step_keeps_to_one_device(optimiser: str) -> None:
+    """Fake CUDA tensors refuse to meet CPU tensors, as real ones do; only the gradient itself cannot be faked."""
+    weights.load("vgg19")  # real numbers, before tensors become fake
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        image = torch.rand(1, 3, 32, 48, device="cuda")
+        objective = objective_of(image, torch.bfloat16)
+        terms = objective.terms(image)
+        assert {term.device.type for term in terms.values()} == {"cuda"}
+        method = optimise.OPTIMISERS[optimiser](image, 5)
+        for _ in range(2):
+            image = method.propose(image, torch.rand_like(image))
+        assert image.device.type == "cuda"
+
+
+@BOTH
+def test_reading_costs_late_changes_nothing(optimiser: str, image: Tensor) -> None:
+    """The device runs ahead of the host: same pictures, same costs."""
+
+    def run(steps_ahead: int) -> Iterator[optimise.Evaluation]:
+        return minimise(objective_of(image), image.flip(-2), 6, optimiser, steps_ahead)
+
+    at_once, late = list(run(0)), list(run(2))
+    assert len(at_once) == len(late) == 6
+    for one, other in zip(at_once, late, strict=True):
+        assert torch.equal(one.image, other.image)
+        assert one.terms == other.terms
+
+
+@BOTH
+def test_steps_queued_behind_a_failed_one_are_thrown_away(optimiser: str) -> None:
+    """Above a mean of 0.6 the cost is not a number: with steps ahead too, no yielded picture is there."""
+
+    def evaluate(picture: Tensor) -> tuple[Tensor, Tensor]:
+        cost = (picture - 0.9).square().sum() + (0.6 - picture.mean()).sqrt() * 0
+        return cost[None], 2 * (picture - 0.9) + cost * 0
+
+    found = []
+    try:
+        for evaluation in minimise(evaluate, torch.full((1, 3, 6, 5), 0.5), 30, optimiser, steps_ahead=2):
+            found.append(evaluation)
+    except optimise.DivergedError:
+        pass  # giving up is right when even small steps enter it
+    assert found
+    assert all(e.image.mean() <= 0.6 and e.cost == e.cost for e in found)
+
+
+@pytest.mark.gpu
+@BOTH
+def test_recorded_steps_are_those_taken_one_by_one(optimiser: str, image: Tensor) -> None:
+    objective = objective_of(image.cuda())
+    make = optimise.OPTIMISERS[optimiser]
+    plain, recorded = (optimise._Walk(objective, make, image.cuda().flip(-2), 12) for _ in range(2))
+    take = CapturedStep(recorded.step, recorded.image.device)
+    for _ in range(3 * WARM_UP_CALLS):
+        plain.step()
+        take()
+    assert take.failure is None
+    assert take.graph is not None
+    assert torch.allclose(plain.image, recorded.image, atol=1e-3)
+    assert torch.allclose(plain.terms, recorded.terms, rtol=1e-3)
+
+
+@pytest.mark.gpu
+def test_what_cannot_be_recorded_runs_as_it_is_and_says_why() -> None:
+    calls = []
+
+    def step() -> None:
+        calls.append(torch.ones(1, device="cuda").item())  # waits for the device
+
+    take = CapturedStep(step, torch.device("cuda", 0))
+    for _ in range(WARM_UP_CALLS + 2):
+        take()
+    assert take.failure
+    assert len(calls) >= WARM_UP_CALLS + 2
