@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -46,6 +47,19 @@ def to_mask(source: Source, name: str = "mask") -> Image.Image:
         if lowest < highest or highest == 0:
             return alpha
     return picture.convert("RGB").convert("L")
+
+
+def regions(source: Source, brushes: Sequence[tuple[int, int, int]], name: str = "mask") -> list[Image.Image]:
+    """A layer painted with coloured brushes -> a mask (mode L) for each brush: its pixels are those nearest in colour.
+
+    On a layer without transparency the brightest channel says how far a pixel is painted.
+    """
+    picture = _decode(source, name)
+    colours = np.asarray(picture.convert("RGB"), dtype=np.int32)
+    painted = np.asarray(picture.getchannel("A")) if picture.mode == "RGBA" else colours.max(-1).astype(np.uint8)
+    distances = [np.square(colours - brush).sum(-1) for brush in brushes]
+    nearest = np.argmin(distances, axis=0)
+    return [Image.fromarray(np.where(nearest == index, painted, 0).astype(np.uint8)) for index in range(len(brushes))]
 
 
 def split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:

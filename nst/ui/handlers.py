@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 import pandas as pd
-from gradio.processing_utils import save_pil_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from nst import Costs, Degraded, Finished, Result, Settings, Started, Step, stylise_events
+from nst.decode import on_white
+from nst.painting import Painting
 from nst.ui.curve import curve
+from nst.ui.regions import masks_of
 from nst.weights import WeightsError
 
 log = logging.getLogger(__name__)
 
-# What one yield shows: picture, loss curve, status line, and the picture again for the server to keep.
-Shown = tuple[Image.Image | None, pd.DataFrame, str, Image.Image | None]
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the server keeps for a visitor: the newest picture, and after a run what its colours can be changed with."""
+
+    picture: Image.Image
+    painting: Painting | None = None
+
+
+# What one yield shows: picture, loss curve, status line, and what the server keeps.
+Shown = tuple[Image.Image | None, pd.DataFrame, str, Kept | None]
 
 
 def stylise(
@@ -39,6 +52,25 @@ def stylise(
     init: str,
     total_variation: float,
     seed: float,
+    start: str | None = None,
+    statistic: str = DEFAULTS.statistic,
+    pooling: str = DEFAULTS.pooling,
+    averaging: float = DEFAULTS.averaging,
+    style_scale: float = DEFAULTS.style_scale,
+    original_size: bool = DEFAULTS.original_size,
+    style_2: str | None = None,
+    style_3: str | None = None,
+    style_4: str | None = None,
+    share_1: float = 1.0,
+    share_2: float = 1.0,
+    share_3: float = 1.0,
+    share_4: float = 1.0,
+    other_layers: Sequence[Sequence[Any]] = (),
+    colour: str = DEFAULTS.colour,
+    colour_when: str = DEFAULTS.colour_when,
+    colour_amount: float = DEFAULTS.colour_amount,
+    mask: str | None = None,
+    mask_edge: float = DEFAULTS.mask_edge,
 ) -> Iterator[Shown]:
     """Repaint a photo in the style of another picture. Streams (picture, curve, status) while it works.
 
@@ -59,28 +91,61 @@ def stylise(
         init: Start from content, noise or style.
         total_variation: Weight of the smoothing term.
         seed: Decides the noise; the same seed gives the same picture.
+        start: A picture to start from instead of `init`.
+        statistic: What is compared: gram or wasserstein.
+        pooling: max or average.
+        averaging: Share of the past in a running average of the pictures, 0 for none.
+        style_scale: How large the strokes are, from 0.25 to 4.
+        original_size: Scale the result to the photo's own size.
+        style_2: A second style picture.
+        style_3: A third style picture.
+        style_4: A fourth style picture.
+        share_1: How much the first style counts.
+        share_2: How much the second style counts.
+        share_3: How much the third style counts.
+        share_4: How much the fourth style counts.
+        other_layers: Rows of (layer, lambda, content weight) for further layers.
+        colour: Whose colours: style, luminance, symmetric, cholesky, pca or histogram.
+        colour_when: Take the photo's colours before or after the run.
+        colour_amount: How far the colours change, from 0 to 1.
+        mask: Where the style goes: white, or painted on nothing; red, green, blue and yellow for styles 1 to 4.
+        mask_edge: Width of the mask's soft edge as a share of the longer side.
 
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.
     """
     lambdas = (lambda_relu1_1, lambda_relu2_1, lambda_relu3_1, lambda_relu4_1, lambda_relu5_1)
+    offered = zip((style, style_2, style_3, style_4), (share_1, share_2, share_3, share_4), strict=True)
     try:
         if photo is None or style is None:
             missing = "photo" if photo is None else "style picture"
             raise ValueError(f"there is no {missing} yet; drop one, or click one of the examples")
+        styles, shares = zip(*[(picture, share) for picture, share in offered if picture is not None], strict=True)
+        style_layers, content_layers = _layers(other_layers)
         settings = Settings(
             alpha=alpha,
             beta=beta,
-            style_layers=dict(zip(Settings().style_layers, lambdas, strict=True)),
-            content_layers={content_layer: 1.0},
+            style_layers={**dict(zip(DEFAULTS.style_layers, lambdas, strict=True)), **style_layers},
+            content_layers={content_layer: 1.0, **content_layers},
+            style_blend=shares,
+            style_scale=style_scale,
+            statistic=statistic,
+            colour=colour,
+            colour_when=colour_when,
+            colour_amount=colour_amount,
+            mask_edge=mask_edge,
             size=_whole("size", size),
+            original_size=original_size,
             quality=quality,
             optimiser=optimiser,
             init=init,
+            pooling=pooling,
             total_variation=total_variation,
+            averaging=averaging,
             seed=_whole("seed", seed),
         )
-        yield from _frames(stylise_events(photo, style, settings))
+        places = masks_of(mask, len(styles))
+        yield from _frames(stylise_events(photo, styles, settings, masks=places, start=start))
     except (ValueError, WeightsError) as error:
         yield from _refuse(_sentence(str(error)))
     except Exception:
@@ -106,42 +171,12 @@ def _frames(events: Iterator[Started | Step | Degraded | Finished]) -> Iterator[
                 history.append(costs)
                 if preview is not None:
                     kept = preview.resize(started.preview.size, Image.Resampling.BICUBIC)
-                    yield preview, curve(history), _progress(started, event), kept
+                    yield preview, curve(history), _progress(started, event), Kept(kept)
             case Degraded(reason=reason):
                 notice = f" {reason}"
             case Finished(result=result):
-                yield result.image, curve(history), _summary(result) + notice, result.image
-
-
-def path_of_upload(payload: Any) -> str | None:
-    """What `gr.Image.preprocess` should give us: the uploaded file's path, not yet opened.
-
-    gr.Image opens each upload before the handler runs, where a broken file ends in a bare "Error", and its conversion
-    to RGB shows the colours hidden under transparency. `nst.images` does both properly, and with a sentence.
-    """
-    return payload.path if payload else None
-
-
-def show_waiting() -> tuple[object, ...]:
-    """After the click Stop takes the place of Stylise -> (stylise button, stop button, download, status)."""
-    status = "Waiting for the processor: one picture is painted at a time ..."
-    return gr.Button(visible=False), gr.Button(visible=True), gr.DownloadButton(interactive=False), status
-
-
-def show_done(kept: Image.Image | None) -> tuple[object, ...]:
-    """After a run the buttons change back and the PNG is ready -> (stylise button, stop button, download)."""
-    if kept is None:
-        download = gr.DownloadButton(interactive=False)
-    else:
-        path = save_pil_to_cache(kept, get_upload_folder(), name="stylised", format="png")
-        download = gr.DownloadButton(value=path, interactive=True)
-    return gr.Button(visible=True), gr.Button(visible=False), download
-
-
-def show_stopped(kept: Image.Image | None) -> tuple[object, ...]:
-    """After Stop the last picture is the result -> (stylise button, stop button, download, status)."""
-    status = "Stopped before the first picture." if kept is None else "Stopped. The picture so far is your result."
-    return *show_done(kept), status
+                kept = Kept(result.image, result.painting)
+                yield on_white(result.image), curve(history), _summary(result) + notice, kept
 
 
 def _progress(started: Started, step: Step) -> str:
@@ -153,6 +188,20 @@ def _progress(started: Started, step: Step) -> str:
 def _summary(result: Result) -> str:
     size = f"{result.image.width} x {result.image.height} px"
     return f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps. {result.compute}"
+
+
+def _layers(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, float]]:
+    """The table of further layers -> style and content layers whose number is not 0."""
+    style, content = {}, {}
+    for layer, weight, content_weight in rows:
+        for chosen, value in ((style, weight), (content, content_weight)):
+            try:
+                number = float(value or 0)
+            except (TypeError, ValueError):
+                raise ValueError(f"{layer} has {value!r:.20} in the table of layers; give a number") from None
+            if number != 0:
+                chosen[layer] = number
+    return style, content
 
 
 def _whole(name: str, value: float) -> int:

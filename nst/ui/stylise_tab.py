@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
-from nst.settings import CHOICES, STYLE_LAYER_WORDS, Settings, layer_names
-from nst.ui import examples, handlers
+from nst.encode import FORMATS
+from nst.ui import controls, examples, finish, handlers
+from nst.ui.controls import AT_ONCE, DEFAULTS
 from nst.ui.curve import COLUMNS, SERIES_COLOURS, curve_of_csv
 
-DEFAULTS = Settings()
-HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
-PAGE_SIZES = (128, 1024)  # px: what a visitor may ask of a shared machine
 JOBS_AT_ONCE = 1  # a run uses the whole device
-PRIVATE = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # handlers that answer at once
 
 
 def build() -> gr.Accordion:
@@ -21,29 +20,68 @@ def build() -> gr.Accordion:
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             photo, style = _pictures()
             with gr.Column(elem_id="action"):
-                size = gr.Slider(*PAGE_SIZES, DEFAULTS.size, step=32, label="Size", info=HELP["size"])
-                quality = gr.Radio(
-                    list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"]
-                )
+                strength = gr.Slider(
+                    0, 100, controls.STRENGTH, step=1, label="Strength", elem_id="strength",
+                    info="How much of a painting the photo becomes.",
+                )  # fmt: skip
                 stylise = gr.Button("Stylise", variant="primary", size="lg", elem_id="stylise-button")
                 stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
             with gr.Column(elem_id="panels"):
-                weights_panel, weights, lambdas = _weights()
-                content_layer, *others = _advanced()
+                size, quality, scale, original = controls.size_and_strokes()
+                weights_panel, (alpha, beta), lambdas, table, extremes = controls.weights()
+                styles, shares = controls.more_styles()
+                colours = controls.colours()
+                mask, edge = controls.places(photo)
+                content_layer, optimiser, init, variation, seed, *others = controls.advanced()
         with gr.Column(scale=7, min_width=320, elem_id="outputs"):
-            picture, status, chart, download = _outputs()
-    kept = gr.State(None, time_to_live=3600)  # the newest picture, so that Stop can make it the result
+            picture, status, chart, format, download = _outputs()
+    kept = gr.State(None, time_to_live=3600)
 
-    inputs = [photo, style, *weights, *lambdas, content_layer, size, quality, *others]
+    _couple(strength, alpha, beta)
+    inputs = [photo, style, alpha, beta, *lambdas, content_layer, size, quality, optimiser, init, variation, seed]
+    inputs += [*others, scale, original, *styles, *shares, table, *colours, mask, edge]
     shown = [picture, chart, status, kept]
-    waiting = stylise.click(handlers.show_waiting, None, [stylise, stop, download, status], **PRIVATE)
-    run = waiting.then(
-        handlers.stylise, inputs, shown, api_name="stylise", show_progress="hidden", concurrency_limit=JOBS_AT_ONCE
-    )
-    for outcome in (run.success, run.failure):
-        outcome(handlers.show_done, kept, [stylise, stop, download], **PRIVATE)
-    stop.click(handlers.show_stopped, kept, [stylise, stop, download, status], cancels=[run], **PRIVATE)
+    buttons = [stylise, stop, download]
+    extreme = [button.click(*_extreme(button, alpha, beta, init), **AT_ONCE) for button in extremes]
+    runs = _connect([stylise.click, *(event.then for event in extreme)], inputs, shown, buttons, format)
+    stop.click(finish.show_stopped, [kept, format], [*buttons, status], cancels=runs, **AT_ONCE)
+    format.input(finish.file_of, [kept, format], download, **AT_ONCE)
+    colour, when, amount = colours
+    for changed in (colour.input, when.input, amount.input):
+        changed(
+            finish.recolour, [kept, colour, amount, when, format], [picture, kept, download],
+            trigger_mode="always_last", **AT_ONCE,
+        )  # fmt: skip
     return weights_panel
+
+
+def _connect(triggers: Sequence, inputs: list, shown: list, buttons: list, format: gr.Dropdown) -> list:
+    """Let each trigger start a run, the first of them being the endpoint for programs. Returns the runs."""
+    _, _, status, kept = shown
+    runs = []
+    for trigger in triggers:
+        waiting = trigger(finish.show_waiting, None, [*buttons, status, kept], **AT_ONCE)
+        names = {"api_visibility": "private"} if runs else {"api_name": "stylise"}
+        limits = {"concurrency_limit": JOBS_AT_ONCE, "concurrency_id": "device"}
+        run = waiting.then(handlers.stylise, inputs, shown, show_progress="hidden", **limits, **names)
+        for outcome in (run.success, run.failure):
+            outcome(finish.show_done, [kept, format], buttons, **AT_ONCE)
+        runs.append(run)
+    return runs
+
+
+def _couple(strength: gr.Slider, alpha: gr.Slider, beta: gr.Slider) -> None:
+    """Strength moves beta; alpha and beta move strength. `input` answers the visitor only: nothing runs in circles."""
+    browser = {"api_visibility": "private", "queue": False}
+    strength.input(None, [strength, alpha], beta, js=controls.BETA_OF_STRENGTH, **browser)
+    for slider in (alpha, beta):
+        slider.input(None, [alpha, beta], strength, js=controls.STRENGTH_OF_BETA, **browser)
+
+
+def _extreme(button: gr.Button, alpha: gr.Slider, beta: gr.Slider, init: gr.Dropdown) -> tuple:
+    """Pure texture, or the content rebuilt from its activations, both from noise."""
+    values = (0, DEFAULTS.beta, "noise") if button.elem_id == "texture" else (DEFAULTS.alpha, 0, "noise")
+    return lambda: values, None, [alpha, beta, init]
 
 
 def _pictures() -> list[gr.Image]:
@@ -52,61 +90,14 @@ def _pictures() -> list[gr.Image]:
     inputs = []
     for label, value, samples in (("Photo", first_photo, examples.photos()), ("Style", first_style, examples.styles())):
         with gr.Column(elem_classes="picture-input"):
-            picture = gr.Image(
-                value,
-                label=label,
-                height=180,
-                type="filepath",
-                sources=["upload", "webcam", "clipboard"],
-                buttons=[],
-                elem_id=f"{label.lower()}-input",
-                alt_text=f"{label}",
-            )
-            picture.preprocess = handlers.path_of_upload
+            picture = controls.picture_input(label, value=value, height=180, elem_id=f"{label.lower()}-input")
             gr.Examples(samples, picture, cache_examples=False, examples_per_page=20, label=f"{label} examples")
         inputs.append(picture)
     return inputs
 
 
-def _weights() -> tuple[gr.Accordion, list[gr.Slider], list[gr.Slider]]:
-    """alpha and beta, and one lambda for each style layer."""
-    with gr.Accordion("Weights", open=True, elem_id="weights") as panel:
-        alpha = gr.Slider(0, 10, DEFAULTS.alpha, step=0.1, label="alpha: content", info=HELP["alpha"])
-        beta = gr.Slider(0, 100, DEFAULTS.beta, step=0.5, label="beta: style", info=HELP["beta"])
-        lambdas = [
-            gr.Slider(
-                0, 1, DEFAULTS.style_layers[layer], step=0.01, label=f"lambda {layer}", info=f"{words}.".capitalize()
-            )
-            for layer, words in STYLE_LAYER_WORDS.items()
-        ]
-        equal = gr.Button("Reset lambdas to equal", size="sm")
-        equal.click(lambda: list(DEFAULTS.style_layers.values()), None, lambdas, **PRIVATE)
-    return panel, [alpha, beta], lambdas
-
-
-def _advanced() -> list[gr.components.Component]:
-    """Content layer, optimiser, start, total variation and seed."""
-    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        layers = [layer for layer in layer_names(DEFAULTS.backbone) if layer.startswith("relu")]
-        (first_layer,) = DEFAULTS.content_layers
-        content_layer = gr.Dropdown(layers, value=first_layer, label="Content layer", info=HELP["content_layers"])
-        optimiser = _choice("optimiser", gr.Dropdown)
-        init = _choice("init", gr.Dropdown, "Start from")
-        variation = gr.Slider(
-            0, 100, DEFAULTS.total_variation, step=1, label="Total variation", info=HELP["total_variation"]
-        )
-        seed = gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed", info=HELP["seed"])
-    return [content_layer, optimiser, init, variation, seed]
-
-
-def _choice(name: str, widget: type[gr.Radio] | type[gr.Dropdown], label: str | None = None) -> gr.Radio | gr.Dropdown:
-    """A widget for one of the settings that have fixed choices, with their words."""
-    choices = [(f"{value}: {words}", value) for value, words in CHOICES[name].items()]
-    return widget(choices, value=getattr(DEFAULTS, name), label=label or name.capitalize(), info=HELP[name])
-
-
-def _outputs() -> tuple[gr.Image, gr.Markdown, gr.LinePlot, gr.DownloadButton]:
-    """The picture, the status line, the loss curve and the download."""
+def _outputs() -> tuple[gr.Image, gr.Markdown, gr.LinePlot, gr.Dropdown, gr.DownloadButton]:
+    """The picture, the status line, the loss curve, the format and the download."""
     _, _, result, costs = examples.first_sight()
     picture = gr.Image(
         result,
@@ -132,5 +123,8 @@ def _outputs() -> tuple[gr.Image, gr.Markdown, gr.LinePlot, gr.DownloadButton]:
         elem_id="curve",
         buttons=["export"],
     )
-    download = gr.DownloadButton("Download PNG", interactive=False, elem_id="download")
-    return picture, status, chart, download
+    with gr.Row(elem_id="take-away"):
+        formats = [(kind.words.split(":")[0], key) for key, kind in FORMATS.items()]
+        format = gr.Dropdown(formats, value="png", label="File format", elem_id="format")
+        download = gr.DownloadButton("Download", interactive=False, elem_id="download")
+    return picture, status, chart, format, download
