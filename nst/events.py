@@ -16,7 +16,7 @@ class Costs:
     level: int  # from 1
     size: tuple[int, int]  # (height, width) of this level, px
     seconds: float  # since the start of the run
-    total: float  # J = alpha * content + beta * style + weight * total_variation
+    total: float  # J = alpha * content + beta * style + weight * total_variation; for "wasserstein" half of beta
     content: float  # J_content, summed over the content layers with their weights
     style: float  # J_style = sum over l of lambda[l] * J_style[l]
     style_layers: dict[str, float]  # J_style[l] per layer, without lambda
@@ -31,7 +31,7 @@ class Started:
     compute: Any  # nst.compute.Compute: device, dtype and why
     levels: tuple[Any, ...]  # nst.schedule.Level, coarse to fine
     steps: int  # planned over all levels
-    preview: Image.Image  # sRGB, the photo at the size of the result
+    preview: Image.Image  # sRGB, the photo with longer side = settings.size
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,21 @@ class Backbone:
     scale: tuple[float, float, float]
     shift: tuple[float, float, float]
     reads_bgr: bool
+    # What average pooling is multiplied by, pool1 to pool5, so that activations stay as large as under max pooling,
+    # with which the network was trained: ratio of RMS, geometric mean over our fifteen example pictures at 256 px.
+    average_gains: tuple[float, ...] = (1.0,) * 5
 
 
 _TORCHVISION = Backbone(
     scale=(1 / 0.229, 1 / 0.224, 1 / 0.225), shift=(0.485 / 0.229, 0.456 / 0.224, 0.406 / 0.225), reads_bgr=False
 )
 BACKBONES: dict[str, Backbone] = {
-    "vgg19": Backbone(scale=(255.0, 255.0, 255.0), shift=(123.68, 116.779, 103.939), reads_bgr=True),
+    "vgg19": Backbone(
+        scale=(255.0, 255.0, 255.0),
+        shift=(123.68, 116.779, 103.939),
+        reads_bgr=True,
+        average_gains=(1.33, 1.48, 1.36, 1.93, 1.66),
+    ),
     "vgg19-torchvision": _TORCHVISION,
     "vgg16-torchvision": _TORCHVISION,
 }
@@ -64,7 +72,7 @@ class FeatureExtractor:
     Activations are the network's own, not rescaled, and keep the dtype given here; gradients flow to the picture
     only. A layer asked for by its `conv` name is the convolution's output before the relu. The network sees its mean
     colour around the picture; `replicate_edges` lets it see the outermost pixels again, which keeps it from painting
-    a pale rim, and changes nothing but activations near the edges.
+    a pale rim, and changes nothing but activations near the edges. Average pooling is scaled, see `Backbone`.
     """
 
     @torch.inference_mode(False)
@@ -89,6 +97,7 @@ class FeatureExtractor:
         self.replicate_edges = replicate_edges
         self.pool = POOLINGS[pooling]
         self.backbone = BACKBONES[backbone]
+        self.gains = self.backbone.average_gains if pooling == "average" else (1.0,) * 5
         self.scale = torch.tensor(self.backbone.scale, device=device).view(1, 3, 1, 1)
         self.shift = torch.tensor(self.backbone.shift, device=device).view(1, 3, 1, 1)
         self.convolutions = self._convolutions(weights.load(backbone), device, dtype)
@@ -127,6 +136,8 @@ class FeatureExtractor:
                 x = F.relu(x)
             else:
                 x = self.pool(x, kernel_size=2)
+                gain = self.gains[int(name.removeprefix("pool")) - 1]
+                x = x if gain == 1 else x * gain
             if name in self.layers:
                 found[name] = x
         return found

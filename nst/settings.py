@@ -44,7 +44,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "pooling": {"max": "as the network was trained", "average": "smoother, as Gatys et al. preferred"},
     "statistic": {
         "gram": "the style matrix: which channels fire together",
-        "wasserstein": "mean and covariance of the channels: calmer, closer in colour",
+        "wasserstein": "mean and covariance of the channels: closer to the style's colours, a third slower",
     },
     "colour": {
         "style": "the style picture's colours",

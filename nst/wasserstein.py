@@ -13,67 +13,63 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-KEPT = 0.999  # of the target's variance; the rest is spread over many directions that would double the work
-STEPS = 11  # of Newton-Schulz: the singular values below LOWEST count in part, the others to 1e-4 (see tests)
-LOWEST = 5e-4  # smallest singular value, as a fraction of the norm, that the steps bring to 1
-RIDGE = 1e-7  # of the mean square: variance added to the generated picture, above float32 rounding of its covariance
+KEPT = 0.999  # of the target's variance; the rest lies in many directions that would double the work
+STEPS = 11  # of Newton-Schulz, after which [LOWEST, 1] has come to 1 within 1e-6
+LOWEST = 5e-4  # singular values below this fraction of the norm count in part
+RIDGE = 3e-7  # of the generated picture's variance, added in each direction: above float32's rounding of it
 
 
 @dataclass(frozen=True)
 class Moments:
-    """First and second moments of activations over positions, float32 or wider. The second is not centred."""
+    """Mean and covariance of activations over positions, float32 or wider."""
 
     mean: Tensor  # (B, C)
-    second: Tensor  # (B, C, C), the mean style matrix
-
-    @property
-    def energy(self) -> Tensor:
-        """Mean square length of an activation: W2 to a picture that excites nothing. (B)."""
-        return self.second.diagonal(dim1=-2, dim2=-1).sum(-1)
+    covariance: Tensor  # (B, C, C)
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """A target: what does not change during a level is computed once."""
+    """What a level's picture is compared with, computed once: covariance = root @ root^T."""
 
     mean: Tensor  # (B, C)
-    root: Tensor  # (B, C, R), columns are the principal axes times their deviation: covariance = root @ root^T
+    root: Tensor  # (B, C, R), columns are the principal axes times their standard deviation
 
     @property
     def energy(self) -> Tensor:
-        """Mean square length: the cost of a picture that excites nothing. (B)."""
-        return self.mean.square().sum(-1) + self.root.square().sum((-2, -1))
+        """|m|^2 + tr C, the cost of a picture that excites nothing, summed over the batch. Scalar."""
+        return self.mean.square().sum() + self.root.square().sum()
 
 
 def moments(a: Tensor, guide: Tensor | None = None) -> Moments:
-    """Mean and second moment of activations (B, C, H, W) over positions, each counted by guide^2 (1, 1, H, W).
+    """Mean and covariance of activations (B, C, H, W) over positions; a guide (1, 1, H, W) counts each by its square.
 
-    A guide T in [0, 1] scales activations as in Gatys et al. 2017, eq. 2, so that positions count by T^2.
+    The square, because a guide T in [0, 1] scales activations (Gatys et al. 2017, eq. 2). An empty guide gives zeros.
     """
     if guide is None:
-        return Moments(*_Moments.apply(_rows(a)))
-    guide = guide.to(a.dtype)
-    weight = _widen(guide).square()
-    # Means over all positions of (T a) and of T (T a), divided by the mean of T^2: the positions cancel.
-    scale = weight.mean().clamp(min=torch.finfo(weight.dtype).tiny)
-    second = _Moments.apply(_rows(a * guide))[1] / scale
-    return Moments((_widen(a) * weight).mean((-2, -1)) / scale, second)
+        return Moments(*_Moments.apply(_rows(a), None))
+    squares = _widen(guide.to(a.dtype)).flatten(2).mT.square()  # (1, HW, 1)
+    return Moments(*_Moments.apply(_rows(a), squares / squares.sum().clamp(min=torch.finfo(squares.dtype).tiny)))
 
 
 def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
-    """Moments of the mixture: averages with the normalised weights, as style matrices are blended."""
+    """Moments of the mixture of distributions, with normalised weights: averages of the first two uncentred moments.
+
+    Written with differences of means, because uncentred moments lose the small variances to rounding.
+    """
     shares = [weight / sum(weights) for weight in weights]
     mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
-    second = sum(share * part.second for share, part in zip(shares, parts, strict=True))
-    return Moments(mean, second)
+    covariance = sum(
+        share * (part.covariance + _outer(part.mean - mean)) for share, part in zip(shares, parts, strict=True)
+    )
+    return Moments(mean, covariance)
 
 
 def gaussian(m: Moments) -> Gaussian:
-    """The Gaussian with these moments, without the least directions that hold 1 - KEPT of its variance."""
-    variances, axes = torch.linalg.eigh(_covariance(m).double())  # once per level; rising
+    """The Gaussian with these moments, without the smallest directions, which hold 1 - KEPT of its variance."""
+    variances, axes = torch.linalg.eigh(m.covariance.double())  # rising
     variances, axes = variances.flip(-1).clamp(min=0), axes.flip(-1)
-    below = variances.cumsum(-1) < KEPT * variances.sum(-1, keepdim=True)
-    rank = min(int(below.sum(-1).max()) + 1, variances.shape[-1])
+    short = variances.cumsum(-1) < KEPT * variances.sum(-1, keepdim=True)
+    rank = min(int(short.sum(-1).max()) + 1, variances.shape[-1])
     root = axes[..., :rank] * variances[..., None, :rank].sqrt()
     return Gaussian(m.mean, root.to(m.mean.dtype))
 
@@ -81,13 +77,14 @@ def gaussian(m: Moments) -> Gaussian:
 def wasserstein_cost(target: Gaussian, generated: Moments) -> Tensor:
     """W2^2 = |m_S - m_G|^2 + tr(C_S + C_G - 2 (C_S^1/2 C_G C_S^1/2)^1/2), summed over the batch. Scalar.
 
-    Dowson & Landau 1982, eq. 4. Means are equal to within 1e-3 of the energy for equal pictures, not exactly 0.
+    Dowson & Landau 1982, eq. 4. Of equal pictures it is up to 2e-3 of the target's energy, as root and steps are cut.
     """
-    covariance = _covariance(generated)
+    variance = generated.covariance.diagonal(dim1=-2, dim2=-1).sum(-1)  # (B)
+    # A part of the target's, so that the gradient is finite for a picture without contrast.
+    ridge = RIDGE * (variance.detach() + 1e-3 * target.energy)
     shift = (target.mean - generated.mean).square().sum(-1)
-    spread = target.root.square().sum((-2, -1)) + covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
-    # Without the clamp the overlap's rounding could make the cost of equal pictures negative.
-    return (shift + spread - 2 * overlap(target.root, covariance, _ridge(target, generated))).clamp(min=0).sum()
+    spread = target.root.square().sum((-2, -1)) + variance
+    return (shift + spread - 2 * overlap(target.root, generated.covariance, ridge)).clamp(min=0).sum()
 
 
 def overlap(root: Tensor, covariance: Tensor, ridge: Tensor) -> Tensor:
@@ -102,9 +99,13 @@ def inverse_root(matrix: Tensor) -> Tensor:
     fewer steps. Y goes to the root, Z to its inverse; eigenvalues below LOWEST^2 of the norm come out too small, never
     too large, so a singular matrix does no harm.
     """
-    norm = torch.linalg.matrix_norm(matrix).clamp(min=torch.finfo(matrix.dtype).tiny)[..., None, None]
+    tiny = torch.finfo(matrix.dtype).tiny
+    trace = matrix.diagonal(dim1=-2, dim2=-1).sum(-1).clamp(min=tiny)[..., None, None]
+    # The trace first: the squares of the entries could be infinite. The norm is at least 1 / sqrt(R) then, unless all
+    # is zero.
+    norm = torch.linalg.matrix_norm(matrix / trace, keepdim=True).clamp(min=1e-3)
     identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device).expand_as(matrix)
-    y, z = matrix / norm, None
+    y, z = matrix / trace / norm, None
     for step, (linear, cubic) in enumerate(_COEFFICIENTS, start=1):
         if z is None:
             z = factor = linear * identity - cubic * y
@@ -113,7 +114,7 @@ def inverse_root(matrix: Tensor) -> Tensor:
             z = factor @ z
         if step < STEPS:
             y = y @ factor
-    return z / norm.sqrt()
+    return z / norm.sqrt() / trace.sqrt()
 
 
 def _coefficients(lowest: float, steps: int) -> list[tuple[float, float]]:
@@ -135,17 +136,9 @@ def _coefficients(lowest: float, steps: int) -> list[tuple[float, float]]:
 _COEFFICIENTS = _coefficients(LOWEST, STEPS)
 
 
-def _covariance(m: Moments) -> Tensor:
-    """Second moment about the mean: (B, C, C). Activations' means are not large against their deviations.
-
-    Their squares are at most a few times the variance in VGG-19, so float32 loses nothing by the subtraction.
-    """
-    return m.second - m.mean[..., :, None] * m.mean[..., None, :]
-
-
-def _ridge(target: Gaussian, generated: Moments) -> Tensor:
-    """Variance to be added to the generated picture's covariance: (B). A trace of the target's is for black ones."""
-    return RIDGE * (generated.energy.detach() + 1e-3 * target.energy)
+def _outer(v: Tensor) -> Tensor:
+    """(B, C) -> (B, C, C)."""
+    return v[..., :, None] * v[..., None, :]
 
 
 def _rows(a: Tensor) -> Tensor:
@@ -154,36 +147,49 @@ def _rows(a: Tensor) -> Tensor:
 
 
 def _widen(a: Tensor) -> Tensor:
-    return a if a.dtype == torch.float64 else a.float()
+    return a.to(_wide(a.dtype))
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 class _Moments(torch.autograd.Function):
-    """Rows (B, P, C) -> mean (B, C) and second moment (B, C, C) over the positions, float32 or wider.
+    """Rows (B, P, C), their shares (1, P, 1), None for 1 / P -> mean (B, C), covariance (B, C, C), float32 or wider.
 
-    Products of bfloat16 rows are summed in float32, unlike those for a style matrix: a rounded sum is not positive
-    semi-definite, and its root does not exist.
+    Rows are centred and widened before the product: a covariance with rounded sums, as of bfloat16, or with a large
+    mean subtracted afterwards, has negative eigenvalues, for which there is no root.
     """
 
-    CHUNK = 4096  # rows widened at a time: they stay in the cache
-
     @staticmethod
-    def forward(ctx, rows: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(rows)
-        count = rows.shape[1]
-        if rows.is_cuda and rows.dtype == torch.bfloat16:
-            return rows.mean(1, dtype=torch.float32), torch.bmm(rows.mT, rows, out_dtype=torch.float32) / count
-        mean, second = 0, 0
-        for chunk in map(_widen, rows.split(_Moments.CHUNK, dim=1)):
-            mean, second = mean + chunk.sum(1), second + chunk.mT @ chunk
-        return mean / count, second / count
+    def forward(ctx, rows: Tensor, shares: Tensor | None) -> tuple[Tensor, Tensor]:
+        size = 2**18 if rows.is_cuda else 4096  # rows widened at a time: to save memory; to stay in the cache
+        chunks = rows.split(size, dim=1)
+        if shares is None:
+            mean = rows.mean(1, keepdim=True, dtype=_wide(rows.dtype))
+            centred = (chunk - mean for chunk in chunks)
+            covariance = sum(chunk.mT @ chunk for chunk in centred) / rows.shape[1]
+        else:
+            parts = shares.split(size, dim=1)
+            mean = sum((share * chunk).sum(1, keepdim=True) for share, chunk in zip(parts, chunks, strict=True))
+            centred = (share.sqrt() * (chunk - mean) for share, chunk in zip(parts, chunks, strict=True))
+            covariance = sum(chunk.mT @ chunk for chunk in centred)
+        ctx.save_for_backward(rows, mean, shares)
+        return mean.squeeze(1), covariance
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, of_mean: Tensor, of_second: Tensor) -> Tensor:
-        (rows,) = ctx.saved_tensors
-        count = rows.shape[1]
-        along = ((of_second + of_second.mT) / count).to(rows.dtype)
-        return torch.baddbmm((of_mean / count).to(rows.dtype)[:, None], rows, along)
+    def backward(ctx, of_mean: Tensor, of_covariance: Tensor) -> tuple[Tensor, None]:
+        rows, mean, shares = ctx.saved_tensors
+        along = of_covariance + of_covariance.mT
+        centre = mean.to(
+            rows.dtype
+        )  # subtracted first: with little contrast `along` is large, and narrow sums are rounded
+        constant = of_mean[:, None] + (centre - mean) @ along
+        if shares is None:
+            along, constant = along / rows.shape[1], constant / rows.shape[1]
+        gradient = torch.baddbmm(constant.to(rows.dtype), rows - centre, along.to(rows.dtype))
+        return gradient if shares is None else gradient * shares.to(rows.dtype), None
 
 
 class _Overlap(torch.autograd.Function):

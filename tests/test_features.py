@@ -1,4 +1,5 @@
 import importlib.util
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from nst import images, weights
-from nst.features import FeatureExtractor
+from nst.features import BACKBONES, FeatureExtractor
 from nst.settings import layer_names
 
+EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 
 
@@ -50,12 +52,30 @@ def cosine(a: Tensor, b: Tensor) -> float:
     return F.cosine_similarity(a.double().flatten(), b.double().flatten(), dim=0).item()
 
 
-@pytest.mark.parametrize(("pooling", "plain"), [("max", F.max_pool2d), ("average", F.avg_pool2d)])
+def scaled_average() -> Callable[[Tensor, int], Tensor]:
+    """Average pooling with the gain of the next pool each time."""
+    gains = iter(BACKBONES["vgg19"].average_gains)
+    return lambda x, side: F.avg_pool2d(x, side) * next(gains)
+
+
+@pytest.mark.parametrize(("pooling", "plain"), [("max", F.max_pool2d), ("average", scaled_average())])
 def test_every_activation_is_the_original_network_s(pooling: str, plain, picture: Tensor) -> None:
     found = FeatureExtractor(layer_names(), pooling=pooling)(picture)
     expected = plain_vgg19(picture, plain)
     assert list(found) == list(layer_names())
     assert max(relative_error(found[name], expected[name]) for name in expected) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket"])
+def test_average_pooling_keeps_activations_as_large(name: str) -> None:
+    photo = Image.open(EXAMPLES / f"{name}.jpg").convert("RGB").resize((192, 128))
+    layers = ["relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+    largest, mean = (
+        FeatureExtractor(layers, pooling=pooling)(images.to_tensor(photo)) for pooling in ("max", "average")
+    )
+    for layer in layers:
+        ratio = largest[layer].square().mean().sqrt() / mean[layer].square().mean().sqrt()
+        assert 0.7 < ratio < 1.45, f"{layer}: without the gains it is 1.3 to 5"
 
 
 def test_only_the_layers_asked_for_come_back(picture: Tensor) -> None:
