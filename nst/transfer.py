@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-import torch
 from PIL import Image
 from torch import Tensor
 
 from nst import images
-from nst.compute import Compute, choose
-from nst.decode import on_white
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
-from nst.features import FeatureExtractor, smallest_side
-from nst.objective import Inputs, Objective, Targets
+from nst.features import FeatureExtractor
+from nst.job import Job
+from nst.objective import Objective, Targets
 from nst.optimise import DivergedError, minimise
-from nst.painting import Painting, result_size
-from nst.schedule import Level, plan
-from nst.settings import LIMITS, QUALITIES, Settings
+from nst.painting import Painting
+from nst.schedule import Level
+from nst.settings import Settings
 
 PREVIEW_EVERY_S = 0.25
 PLATEAU_STEPS = 10
@@ -55,7 +52,7 @@ def stylise_events(
 
     Pictures and settings are checked before this returns. Closing the iterator stops the run within one step.
     """
-    return _run(_Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start))
+    return _run(Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start))
 
 
 def _listed(sources: images.Source | Sequence[images.Source]) -> list[images.Source]:
@@ -63,72 +60,12 @@ def _listed(sources: images.Source | Sequence[images.Source]) -> list[images.Sou
     return [sources] if one else list(sources)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A run whose pictures and settings fit together."""
-
-    photo: Image.Image
-    drawn: Sequence[Image.Image]  # masks, mode L
-    inputs: Inputs
-    start: Tensor | None  # sRGB (1, 3, H, W)
-    settings: Settings
-    compute: Compute
-    levels: Sequence[Level]
-
-    @classmethod
-    def of(
-        cls,
-        content: images.Source,
-        styles: Sequence[images.Source],
-        settings: Settings,
-        masks: Sequence[images.Source],
-        start: images.Source | None,
-    ) -> _Job:
-        _check_counts(len(styles), len(masks), settings)
-        photo = images.load(content, "photo")
-        _check_original_size(photo, settings)
-        paintings = [images.load(source, "style picture") for source in styles]
-        drawn = [_mask(source, number, len(masks)) for number, source in enumerate(masks, start=1)]
-        first = None if start is None else images.to_tensor(images.split(images.load(start, "start picture"))[0])
-        compute = choose(settings.device, settings.precision)
-        least_px = max(LIMITS.smallest_side, smallest_side(settings.layers, settings.backbone))
-        inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px)
-        levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
-        return cls(photo, drawn, inputs, first, settings, compute, levels)
-
-
-def _check_counts(styles: int, masks: int, settings: Settings) -> None:
-    if not 1 <= styles <= LIMITS.styles:
-        raise ValueError(f"{styles} style pictures given; give 1 to {LIMITS.styles}")
-    if settings.style_blend is not None and len(settings.style_blend) != styles:
-        raise ValueError(f"style_blend has {len(settings.style_blend)} weights for {styles} styles; give one each")
-    if masks not in (0, 1, styles):
-        raise ValueError(f"{masks} masks given for {styles} styles; give one for all of them, or one for each")
-
-
-def _check_original_size(photo: Image.Image, settings: Settings) -> None:
-    megapixels = photo.width * photo.height / 1e6
-    if settings.original_size and megapixels > LIMITS.original_megapixels:
-        raise ValueError(
-            f"original_size asks for {megapixels:.0f} megapixels; the limit is {LIMITS.original_megapixels:g}, "
-            "choose a size instead or make the photo smaller"
-        )
-
-
-def _mask(source: images.Source, number: int, count: int) -> Image.Image:
-    name = "mask" if count == 1 else f"mask {number}"
-    mask = images.to_mask(source, name)
-    if mask.getextrema()[1] == 0:
-        raise ValueError(f"the {name} is empty; paint where the style goes, or leave the mask out")
-    return mask
-
-
-def _run(job: _Job) -> Iterator[Event]:
+def _run(job: Job) -> Iterator[Event]:
     settings, compute = job.settings, job.compute
     clock = _Clock(job.levels)
     planned = sum(level.steps for level in job.levels)
-    image = _start(job)
-    yield Started(settings, compute, tuple(job.levels), planned, _first_preview(job))
+    image = job.begin()
+    yield Started(settings, compute, tuple(job.levels), planned, job.preview())
     extractor = FeatureExtractor(
         settings.layers, settings.backbone, settings.pooling, compute.device, compute.dtype, replicate_edges=True
     )
@@ -158,6 +95,8 @@ def _paint(
             if ended and settings.averaging:
                 terms = objective(image)[0].tolist()  # the cost of what is shown
             history.append(clock.tick(dict(zip(objective.names, terms, strict=True)), level))
+            if ended:
+                clock.skip(level, level.steps - taken)
             yield clock.step(history[-1], image, objective, last_of_level=bool(ended))
             if evaluation.note and evaluation.note not in notes:
                 notes.add(evaluation.note)
@@ -167,7 +106,6 @@ def _paint(
     except DivergedError as reason:
         yield Degraded(f"Stopped early with the last good picture: {reason}.")
         return image, "diverged"
-    clock.skip(level, level.steps - taken)
     return image, ended
 
 
@@ -182,26 +120,6 @@ def _ended(taken: int, level: Level, history: Sequence[Costs], settings: Setting
         if earlier - now < settings.plateau * earlier:
             return "plateau"
     return ""
-
-
-def _start(job: _Job) -> Tensor:
-    """The picture that the first level starts from, sRGB (1, 3, H, W) in [0, 1]."""
-    level, inputs, init = job.levels[0], job.inputs, job.settings.init
-    size = level.height, level.width
-    if job.start is not None:
-        return images.cover(job.start.to(inputs.photo.device), size)
-    if init == "noise":
-        generator = torch.Generator().manual_seed(job.settings.seed)  # on the CPU: the same noise for every device
-        return (0.5 + 0.1 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1).to(inputs.photo.device)
-    if init == "style":
-        return images.cover(inputs.paintings[0], size)
-    return images.resize(inputs.photo, size)
-
-
-def _first_preview(job: _Job) -> Image.Image:
-    """The photo at the size of the result, transparent parts white."""
-    photo = images.scaled(job.photo, result_size(job.photo, job.settings))
-    return on_white(photo)
 
 
 class _Average:

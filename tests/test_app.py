@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import httpx
+import numpy as np
+import png
 import pytest
+from gradio.components.image_editor import EditorDataBlobs as ImageData
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image
+from PIL import Image, ImageColor
 
 import nst
 from nst import Settings
 from nst.settings import STYLE_LAYER_WORDS
-from nst.ui import examples, handlers
+from nst.ui import examples, finish, handlers
 from nst.ui.curve import COLUMNS, SERIES_COLOURS, curve
+from nst.ui.regions import BRUSHES, masks_of
 
 SMALL = {"size": 128, "quality": "draft"}
 
@@ -55,14 +62,52 @@ def test_the_endpoint_streams_picture_curve_and_status(client: Client, inputs: d
     assert "cpu" in status or "cuda" in status
 
 
+def test_masks_styles_layers_and_colours_reach_the_engine(
+    client: Client, inputs: dict[str, object], tmp_path: Path
+) -> None:
+    mask = tmp_path / "mask.png"
+    left = Image.new("RGBA", (300, 200), (0, 0, 0, 0))
+    left.paste(ImageColor.getrgb(BRUSHES["red"]), (0, 0, 100, 200))
+    left.save(mask)
+    second = handle_file(examples.styles()[-1])
+    picture, _, _ = client.predict(
+        **inputs, **SMALL, style_2=second, share_2=0.5, mask=handle_file(mask), mask_edge=0, colour="luminance",
+        other_layers={"headers": ["layer", "lambda", "content"], "data": [["relu1_2", 0.3, 0], ["conv3_3", 0, 0.5]]},
+        style_scale=1.5, averaging=0.5, api_name="/stylise",
+    )  # fmt: skip
+    painted = np.asarray(Image.open(picture).convert("RGB"), dtype=float)
+    photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((128, 85), Image.Resampling.LANCZOS)
+    away = np.abs(painted - np.asarray(photo)).mean(axis=-1)
+    assert away[:, 50:].mean() < 4, "beyond the mask is the photo, as JPEG keeps it"
+    assert away[:, :35].mean() > 3 * away[:, 50:].mean()
+
+
+def test_wrong_places_weights_and_layers_end_in_a_sentence(
+    client: Client, inputs: dict[str, object], tmp_path: Path
+) -> None:
+    empty, green = tmp_path / "empty.png", tmp_path / "green.png"
+    Image.new("L", (60, 40)).save(empty)
+    Image.new("RGB", (60, 40), BRUSHES["green"]).save(green)
+    second = handle_file(examples.styles()[-1])
+    table = {"headers": ["layer", "lambda", "content"], "data": [["relu1_2", "much", 0]]}
+    for bad, answer in (
+        ({"mask": handle_file(empty)}, "The mask is empty; paint where the style goes"),
+        ({"mask": handle_file(green), "style_2": second}, "Style 1 has no place: brush with red"),
+        ({"style_2": second, "share_1": 0, "share_2": 0}, "only zeros; raise the weight of at least one"),
+        ({"other_layers": table}, "Relu1_2 has 'much' in the table of layers; give a number"),
+    ):
+        with pytest.raises(AppError, match=answer):
+            client.predict(**inputs, **SMALL, **bad, api_name="/stylise")
+
+
 def test_bad_input_ends_in_a_sentence(client: Client, inputs: dict[str, object], tmp_path: Path) -> None:
     text = tmp_path / "holiday.png"
     text.write_text("this is not a picture")
     with pytest.raises(AppError, match="not a picture this program reads; save it as PNG or JPEG"):
         client.predict(**{**inputs, "photo": handle_file(text)}, **SMALL, api_name="/stylise")
     thin = tmp_path / "thin.png"
-    Image.new("RGB", (1000, 20)).save(thin)
-    with pytest.raises(AppError, match="choose a size of 800 px or more, or crop"):
+    Image.new("RGB", (1020, 20)).save(thin)
+    with pytest.raises(AppError, match="1020 x 20 px, longer than 50 to 1; crop it"):
         client.predict(**{**inputs, "photo": handle_file(thin)}, **SMALL, api_name="/stylise")
     with pytest.raises(AppError, match="There is no photo yet"):
         client.predict(**{**inputs, "photo": None}, **SMALL, api_name="/stylise")
@@ -82,8 +127,8 @@ def test_cancelling_a_client_ends_the_run_within_a_step(
     steps: list[float] = []
     real_events = handlers.stylise_events
 
-    def counted(*arguments: object) -> Iterator[nst.Event]:
-        for event in real_events(*arguments):
+    def counted(*arguments: object, **options: object) -> Iterator[nst.Event]:
+        for event in real_events(*arguments, **options):
             steps.append(time.monotonic())
             yield event
 
@@ -115,7 +160,7 @@ def test_a_path_that_was_not_uploaded_is_refused(address: str) -> None:
 
 
 def test_an_unexpected_fault_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> Iterator[nst.Event]:
+    def broken(*_: object, **__: object) -> Iterator[nst.Event]:
         raise RuntimeError("/secret/path.py: index out of range")
 
     monkeypatch.setattr(handlers, "stylise_events", broken)
@@ -130,9 +175,9 @@ def test_an_unexpected_fault_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch)
 def test_closing_the_handler_closes_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
-    def endless(*arguments: object) -> Iterator[nst.Event]:
+    def endless(*arguments: object, **options: object) -> Iterator[nst.Event]:
         try:
-            yield from real_events(*arguments)
+            yield from real_events(*arguments, **options)
         finally:
             closed.append(True)
 
@@ -156,3 +201,89 @@ def test_the_curve_has_every_series_from_the_first_step_on() -> None:
     assert values["total J"] == pytest.approx(history[0].total)
     assert values["relu3_1"] == pytest.approx(history[0].style_layers["relu3_1"])
     assert len(curve(history)) == 2 * len(SERIES_COLOURS)
+
+
+def brushed(*words: str) -> Image.Image:
+    """A layer with a stripe for each brush."""
+    layer = Image.new("RGBA", (80, 40), (0, 0, 0, 0))
+    for index, word in enumerate(words):
+        layer.paste(ImageColor.getrgb(BRUSHES[word]), (index * 20, 0, index * 20 + 15, 40))
+    return layer
+
+
+def test_each_brush_is_the_place_of_its_style() -> None:
+    masks = masks_of(brushed("red", "green", "blue", "yellow"), 4)
+    for index, mask in enumerate(masks):
+        values = np.asarray(mask)
+        assert (values[:, index * 20 : index * 20 + 15] == 255).all()
+        assert values.sum() == 255 * 15 * 40
+
+
+def test_one_style_takes_any_brush_and_the_first_brush_alone_blends_all() -> None:
+    assert len(masks_of(brushed("green", "blue"), 1)) == 1
+    assert np.count_nonzero(masks_of(brushed("green", "blue"), 1)[0]) == 2 * 15 * 40
+    assert len(masks_of(brushed("red"), 3)) == 1
+    assert masks_of(None, 3) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "styles", "answer"),
+    [(("green",), 2, "style 1 has no place"), (("red", "green", "blue"), 2, "blue stands for a style that is not")],
+)
+def test_brushes_and_styles_must_go_together(words: tuple[str, ...], styles: int, answer: str) -> None:
+    with pytest.raises(ValueError, match=answer):
+        masks_of(brushed(*words), styles)
+
+
+@pytest.fixture(scope="module")
+def kept() -> handlers.Kept:
+    photo, style, _, _ = examples.first_sight()
+    result = nst.stylise(photo, style, Settings(size=64, pyramid=False, steps=2))
+    return handlers.Kept(result.image, result.image.size, result.painting)
+
+
+def test_colours_of_the_finished_picture_change_without_a_run(kept: handlers.Kept) -> None:
+    picture, changed, _ = finish.recolour(kept, "luminance", 1.0, "after", "png")
+    assert picture.size == kept.picture.size
+    assert picture.tobytes() == kept.painting.recoloured("luminance", 1.0).picture().tobytes()
+    assert picture.tobytes() != kept.picture.tobytes()
+    back, _, _ = finish.recolour(changed, "style", 1.0, "after", "png")
+    assert back.tobytes() == kept.picture.tobytes(), "changing colours must not wear the picture out"
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix", "mode"), [("png", ".png", "RGB"), ("jpeg", ".jpg", "RGB"), ("webp", ".webp", "RGB")]
+)
+def test_the_file_has_the_format_asked_for(kept: handlers.Kept, format: str, suffix: str, mode: str) -> None:
+    path = Path(finish.file_of(kept, format).value["path"])
+    assert path.suffix == suffix
+    file = Image.open(path)
+    assert (file.size, file.mode) == (kept.picture.size, mode)
+
+
+def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(kept: handlers.Kept) -> None:
+    def levels(of: handlers.Kept) -> int:
+        rows = list(png.Reader(filename=finish.file_of(of, "png16").value["path"]).asDirect()[2])
+        return len({value for row in rows for value in row})
+
+    assert levels(kept) > 500
+    assert levels(handlers.Kept(kept.picture, kept.size)) <= 256, "a stopped run has only eight"
+
+
+def test_a_painted_layer_that_is_empty_or_no_picture_is_no_mask(tmp_path: Path) -> None:
+    editor = gr.ImageEditor()
+    read = finish.layer_of_editor(editor)
+
+    def sent(layer: bytes | None) -> ImageData:
+        editor.blob_storage["x"] = ImageData(background=None, layers=[layer], composite=None)
+        return SimpleNamespace(id="x")
+
+    buffer = io.BytesIO()
+    brushed("red").save(buffer, "PNG")
+    assert read(sent(buffer.getvalue())).getchannel("A").getextrema()[1] == 255
+    assert not editor.blob_storage, "what was read is not kept"
+    empty = io.BytesIO()
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(empty, "PNG")
+    assert read(sent(empty.getvalue())) is None
+    assert read(sent(None)) is None
+    assert read(None) is None

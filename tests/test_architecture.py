@@ -14,6 +14,7 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.__main__", "nst.bench"},
     {"nst.batch"},
     {"nst", "nst.transfer", "nst.explain", "nst.recipe", "nst.timelapse"},
+    {"nst.job"},
     {"nst.objective", "nst.painting"},
     {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
     {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
@@ -46,7 +48,12 @@ def page(browser, address: str) -> Iterator[Page]:
     context.close()
 
 
+def unfold(page: Page, panel: str) -> None:
+    page.locator(f"#{panel} button.label-wrap").first.click()
+
+
 def choose_size(page: Page, pixels: int) -> None:
+    unfold(page, "size")
     box = page.get_by_label("number input for Size")
     box.fill(str(pixels))
     box.press("Enter")
@@ -113,7 +120,7 @@ def test_stop_keeps_the_picture_as_the_result(page: Page, tmp_path: Path) -> Non
     page.locator("#stylise-button").click()
     wait_for_frames(page, 3)
     page.locator("#stop-button").click()
-    expect(page.locator("#status")).to_contain_text("Stopped", timeout=5000)
+    expect(page.locator("#status")).to_contain_text("Stopped", timeout=15_000)
     expect(page.locator("#stylise-button")).to_be_visible()
     page.wait_for_timeout(700)
     kept = picture_source(page)
@@ -126,8 +133,8 @@ def test_closing_the_tab_ends_the_run_within_a_step(browser, address: str, monke
     events: list[float] = []
     real_events = handlers.stylise_events
 
-    def timed(*arguments: object) -> Iterator[object]:
-        for event in real_events(*arguments):
+    def timed(*arguments: object, **options: object) -> Iterator[object]:
+        for event in real_events(*arguments, **options):
             events.append(time.monotonic())
             yield event
 
@@ -144,6 +151,105 @@ def test_closing_the_tab_ends_the_run_within_a_step(browser, address: str, monke
     time.sleep(5)
     assert len(events) >= 3
     assert events[-1] - closed < 2, "the run went on although nobody was watching"
+
+
+def pixels(page: Page) -> np.ndarray:
+    """The picture on the page, as the browser has it."""
+    page.wait_for_timeout(300)
+    answer = page.request.get(picture_source(page))
+    return np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB"), dtype=float)
+
+
+def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.locator("#strength input[type=range]")).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_timeout(500)
+    assert [slider.is_visible() for slider in page.locator("input[type=range]").all()].count(True) == 1
+    for panel in ("size", "weights", "more-styles", "colour", "places", "advanced"):
+        expect(page.locator(f"#{panel}")).to_be_visible()
+
+
+def test_strength_and_beta_stay_in_step(page: Page) -> None:
+    strength, beta = (page.get_by_label(f"number input for {name}") for name in ("Strength", "beta: style"))
+    alpha = page.get_by_label("number input for alpha: content")
+    for box, value, other, answer in (
+        (strength, "100", beta, "100"),
+        (strength, "0", beta, "1"),
+        (beta, "31.6", strength, "75"),
+        (alpha, "0.1", strength, "100"),
+    ):
+        box.fill(value)
+        box.press("Enter")
+        expect(other).to_have_value(answer)
+
+
+def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
+    choose_size(page, 192)
+    unfold(page, "places")
+    page.locator("#brush-photo").click()
+    page.wait_for_timeout(2000)
+    canvas = page.locator("#brush canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    left, middle = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
+    page.mouse.move(left, middle)
+    page.mouse.down()
+    page.mouse.move(left + 0.1 * box["width"], middle, steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(1500)
+    photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
+    for _ in range(2):  # what was brushed is still there for a second run
+        page.locator("#stylise-button").click()
+        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+        away = np.abs(pixels(page) - np.asarray(photo)).mean(axis=-1)
+        assert away[:, 120:].mean() < 4, "the photo, as JPEG keeps it"
+        assert away[60:68, 50:65].mean() > 12
+
+
+def test_colours_change_after_the_run_at_once(page: Page) -> None:
+    choose_size(page, 128)
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    painted = pixels(page)
+    unfold(page, "colour")
+    before = picture_source(page)
+    page.get_by_label("Colours", exact=True).click()
+    page.get_by_role("option", name="luminance").click()
+    expect(page.locator("#picture img")).not_to_have_attribute("src", before, timeout=2000)
+    changed = pixels(page)
+    luma = np.array([0.299, 0.587, 0.114])
+    assert np.abs((changed - painted) @ luma).mean() < 2
+    assert np.abs(changed - painted).mean() > 5
+    before = picture_source(page)
+    amount = page.get_by_label("number input for Amount")
+    amount.fill("0")
+    amount.press("Enter")
+    expect(page.locator("#picture img")).not_to_have_attribute("src", before, timeout=2000)
+    assert np.abs(pixels(page) - painted).mean() < 1
+
+
+def test_texture_and_content_alone_are_one_click(page: Page) -> None:
+    choose_size(page, 128)
+    for button, cost in (("texture", "style"), ("rebuild", "content")):
+        page.locator(f"#{button}").click()
+        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+        alpha = page.get_by_label("number input for alpha: content").input_value()
+        beta = page.get_by_label("number input for beta: style").input_value()
+        assert (alpha == "0", beta == "0") == (cost == "style", cost == "content")
+
+
+def test_the_file_format_can_be_chosen_after_the_run(page: Page, tmp_path: Path) -> None:
+    choose_size(page, 128)
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    for name, format in (("WebP", "WEBP"), ("JPEG", "JPEG")):
+        page.get_by_label("File format").click()
+        page.get_by_role("option", name=name).click()
+        page.wait_for_timeout(700)
+        assert download(page, tmp_path).format == format
 
 
 def test_an_example_photo_is_one_click(page: Page) -> None:

@@ -33,9 +33,15 @@ class NoWaiting(TorchDispatchMode):
         return function(*arguments, **(keywords or {}))
 
 
-def objective_of(image: Tensor, dtype: torch.dtype = torch.float32) -> Objective:
-    settings = Settings(balance=False, total_variation=1.0)
+def objective_of(
+    image: Tensor, dtype: torch.dtype = torch.float32, regions: bool = False, statistic: str = "gram"
+) -> Objective:
+    settings = Settings(balance=False, total_variation=1.0, statistic=statistic)
     inputs = Inputs(image, (image.flip(-1) * 0.5,))
+    if regions:
+        left = torch.zeros_like(image[:, :1])
+        left[..., : image.shape[-1] // 2] = 1
+        inputs = Inputs(image, (*inputs.paintings, image.flip(-2)), left.flip(-1) * 0.5 + 0.5, masks=(left, 1 - left))
     layers = (*settings.content_layers, *settings.style_layers)
     extractor = FeatureExtractor(layers, device=image.device, dtype=dtype, replicate_edges=True)
     return Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
@@ -47,8 +53,11 @@ def image() -> Tensor:
 
 
 @BOTH
-def test_a_step_never_waits_for_the_device(optimiser: str, image: Tensor) -> None:
-    walk = optimise._Walk(objective_of(image), optimise.OPTIMISERS[optimiser], image.flip(-2), 5)
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+@pytest.mark.parametrize("regions", [False, True], ids=["whole", "regions"])
+def test_a_step_never_waits_for_the_device(optimiser: str, statistic: str, regions: bool, image: Tensor) -> None:
+    objective = objective_of(image, regions=regions, statistic=statistic)
+    walk = optimise._Walk(objective, optimise.OPTIMISERS[optimiser], image.flip(-2), 5)
     with NoWaiting():
         for _ in range(3):
             walk.step()

@@ -3,17 +3,22 @@ import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import png
 import pytest
+import torch
 from PIL import Image
 
 import nst
-from nst import Finished, Result, Settings, compute, weights
+from nst import Finished, Result, Settings, compute, encode, weights
 from nst.__main__ import main
+from nst.painting import Painting
 
 QUICK = ["--size", "64", "--steps", "2", "--no-pyramid"]
+SHADE = (0.1234, 0.5432, 0.3117)
 ROOT = Path(__file__).parents[1]
 
 
@@ -26,17 +31,35 @@ def folder(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: 
     return tmp_path
 
 
+@dataclasses.dataclass
+class Asked:
+    """What a run was started with."""
+
+    settings: Settings
+    pictures: dict[str, object]
+
+
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """The settings of the runs that were started; each ends at once with a green picture."""
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """The runs that were started; each ends at once with a picture in `SHADE`."""
     collected = []
 
-    def stylise_events(_photo: object, _styles: object, chosen: Settings) -> Iterator[nst.Event]:
-        collected.append(chosen)
-        yield Finished(Result(Image.new("RGB", (64, 48), "green"), (), chosen, compute.choose("cpu"), 0.1, "completed"))
+    def stylise_events(photo, styles, chosen: Settings, *, masks=(), start=None) -> Iterator[nst.Event]:
+        collected.append(Asked(chosen, {"photo": photo, "styles": styles, "masks": masks, "start": start}))
+        flat = torch.tensor(SHADE).view(1, 3, 1, 1).expand(1, 3, 48, 64)
+        painting = Painting(flat, flat, None, None)
+        yield Finished(
+            Result(painting.picture(), painting, (), chosen, compute.choose("cpu"), seconds=0.1, stopped="completed")
+        )
 
     monkeypatch.setattr("nst.__main__.stylise_events", stylise_events)
     return collected
+
+
+@pytest.fixture
+def asked(runs: list[Asked]) -> Callable[[], list[Settings]]:
+    """The settings of those runs."""
+    return lambda: [started.settings for started in runs]
 
 
 def run(*arguments: str) -> int:
@@ -96,7 +119,14 @@ OPTIONS = {
         {**Settings().style_layers, "relu1_1": 0.3, "relu4_2": 0.1},
     ),
     "style_blend": (["--blend", "0.7"], (0.7,)),
+    "style_scale": (["--style-scale", "0.5"], 0.5),
+    "statistic": (["--statistic", "wasserstein"], "wasserstein"),
+    "colour": (["--colour", "histogram"], "histogram"),
+    "colour_when": (["--colour-when", "before"], "before"),
+    "colour_amount": (["--colour-amount", "0.25"], 0.25),
+    "mask_edge": (["--mask-edge", "0.1"], 0.1),
     "size": (["--size", "100"], 100),
+    "original_size": (["--original-size"], True),
     "quality": (["--quality", "fine"], "fine"),
     "steps": (["--steps", "12"], 12),
     "pyramid": (["--no-pyramid"], False),
@@ -104,6 +134,8 @@ OPTIONS = {
     "init": (["--init", "noise"], "noise"),
     "pooling": (["--pooling", "average"], "average"),
     "total_variation": (["--total-variation", "0.1"], 0.1),
+    "averaging": (["--averaging", "0.9"], 0.9),
+    "plateau": (["--plateau", "0.01"], 0.01),
     "balance": (["--no-balance"], False),
     "backbone": (["--backbone", "vgg16-torchvision"], "vgg16-torchvision"),
     "seed": (["--seed", "42"], 42),
@@ -114,32 +146,88 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
-def test_every_setting_can_be_reached(name: str, folder: Path, asked: list[Settings]) -> None:
+def test_every_setting_can_be_reached(name: str, folder: Path, asked) -> None:
     arguments, value = OPTIONS[name]
     assert run(*arguments) == 0
-    assert asked == [dataclasses.replace(Settings(), **{name: value})]
+    assert asked() == [dataclasses.replace(Settings(), **{name: value})]
 
 
-def test_without_options_the_defaults_are_used(folder: Path, asked: list[Settings]) -> None:
+def test_without_options_the_defaults_are_used(folder: Path, asked) -> None:
     assert run() == 0
-    assert asked == [Settings()]
+    assert asked() == [Settings()]
 
 
-def test_several_styles_can_be_blended(folder: Path, asked: list[Settings]) -> None:
+def test_several_styles_can_be_blended(folder: Path, asked) -> None:
     assert run_exactly("photo.png", "style.png", "style.png", "-o", "out.png", "--blend", "0.7", "0.3") == 0
-    assert asked[0].style_blend == (0.7, 0.3)
+    assert asked()[0].style_blend == (0.7, 0.3)
 
 
-def test_lambda_of_zero_leaves_a_layer_out(folder: Path, asked: list[Settings]) -> None:
+def test_lambda_of_zero_leaves_a_layer_out(folder: Path, asked) -> None:
     assert run("--lambda", "relu5_1=0") == 0
-    assert asked[0].style_layers == Settings().style_layers | {"relu5_1": 0.0}
+    assert asked()[0].style_layers == Settings().style_layers | {"relu5_1": 0.0}
 
 
-@pytest.mark.parametrize("ending", [".png", ".jpg", ".JPEG", ".webp", ".tif", ".bmp"])
-def test_ending_decides_the_format(ending: str, folder: Path, asked: list[Settings]) -> None:
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    [(".png", "PNG"), (".PNG", "PNG"), (".jpg", "JPEG"), (".JPEG", "JPEG"), (".jpeg", "JPEG"), (".webp", "WEBP")],
+)
+def test_ending_decides_the_format(ending: str, form: str, folder: Path, asked) -> None:
     assert run("-o", f"out{ending}") == 0
     with Image.open(folder / f"out{ending}") as written:
-        assert written.size == (64, 48)
+        assert (written.format, written.size) == (form, (64, 48))
+        assert written.info["icc_profile"] == encode.SRGB_PROFILE
+        assert np.abs(np.asarray(written.convert("RGB")) / 255 - SHADE).max() < 0.02
+
+
+def test_sixteen_bits_keep_what_eight_would_round(folder: Path, asked) -> None:
+    assert run("--bits", "16") == 0
+    _, _, rows, information = png.Reader(filename=str(folder / "out.png")).asDirect()
+    written = np.vstack(list(rows)).reshape(48, 64, 3)
+    assert information["bitdepth"] == 16
+    assert (written == np.rint(np.float32(SHADE) * 65535)).all()
+    assert (written % 257 != 0).all()  # no picture of 8 bits
+
+
+def test_masks_and_a_start_are_handed_on_in_their_order(folder: Path, runs: list[Asked]) -> None:
+    arguments = ["photo.png", "style.png", "other.png", "-o", "out.png"]
+    assert run_exactly(*arguments, "--mask", "left.png", "--mask", "right.png", "--start", "earlier.png") == 0
+    assert runs[0].pictures == {
+        "photo": "photo.png",
+        "styles": ["style.png", "other.png"],
+        "masks": ["left.png", "right.png"],
+        "start": "earlier.png",
+    }
+    assert run() == 0
+    assert runs[1].pictures == {"photo": "photo.png", "styles": ["style.png"], "masks": [], "start": None}
+
+
+def test_mask_start_colours_and_own_size_reach_the_picture(folder: Path, photo, style) -> None:
+    mask = Image.new("L", photo.size)
+    mask.paste(255, (0, 0, 80, 120))
+    mask.save(folder / "mask.png")
+    options = ["--mask", "mask.png", "--start", "style.png", "--colour", "symmetric", "--original-size"]
+    assert run(*QUICK, "--device", "cpu", *options) == 0
+    with Image.open(folder / "out.png") as written:
+        pixels = np.asarray(written)
+    assert pixels.shape == (120, 160, 3)
+    assert np.array_equal(pixels[:, 81:], np.asarray(photo)[:, 81:])
+    chosen = Settings(size=64, steps=2, pyramid=False, device="cpu", colour="symmetric", original_size=True)
+    assert np.array_equal(pixels, np.asarray(nst.stylise(photo, style, chosen, masks=mask, start=style).image))
+
+
+def test_transparent_photo_stays_transparent_and_meets_white_in_jpeg(folder: Path, photo) -> None:
+    alpha = Image.linear_gradient("L").resize(photo.size)
+    clear = photo.copy()
+    clear.putalpha(alpha)
+    clear.save(folder / "photo.png")
+    assert run(*QUICK, "--original-size") == 0
+    with Image.open(folder / "out.png") as written:
+        assert written.mode == "RGBA"
+        assert written.getchannel("A").tobytes() == alpha.tobytes()
+    assert run(*QUICK, "-o", "out.jpg") == 0
+    with Image.open(folder / "out.jpg") as written:
+        assert written.mode == "RGB"
+        assert np.asarray(written)[0].min() > 240  # the gradient starts at 0
 
 
 BAD = {
@@ -149,7 +237,8 @@ BAD = {
     "no output": ["photo.png", "style.png"],
     "no style": ["photo.png", "-o", "out.png"],
     "five styles": ["photo.png", *["style.png"] * 5, "-o", "out.png"],
-    "unknown option": ["photo.png", "style.png", "-o", "out.png", "--colour", "red"],
+    "unknown option": ["photo.png", "style.png", "-o", "out.png", "--sepia", "1"],
+    "unknown colour": ["photo.png", "style.png", "-o", "out.png", "--colour", "red"],
     "size too small": ["photo.png", "style.png", "-o", "out.png", "--size", "3"],
     "size is a word": ["photo.png", "style.png", "-o", "out.png", "--size", "big"],
     "unknown quality": ["photo.png", "style.png", "-o", "out.png", "--quality", "best"],
@@ -159,12 +248,17 @@ BAD = {
     "unknown content layer": ["photo.png", "style.png", "-o", "out.png", "--content-layer", "relu9_1"],
     "too many weights": ["photo.png", "style.png", "-o", "out.png", "--blend", "1", "2"],
     "missing device": ["photo.png", "style.png", "-o", "out.png", "--device", "cuda:99"],
-    "too small for its layer": ["photo.png", "style.png", "-o", "out.png", "--size", "32", "--content-layer", "pool5"],
+    "missing mask": ["photo.png", "style.png", "-o", "out.png", "--mask", "missing.png"],
+    "empty mask": ["photo.png", "style.png", "-o", "out.png", "--mask", "black.png"],
+    "too many masks": ["photo.png", "style.png", "-o", "out.png", *["--mask", "style.png"] * 2],
+    "missing start": ["photo.png", "style.png", "-o", "out.png", "--start", "missing.png"],
+    "nine bits": ["photo.png", "style.png", "-o", "out.png", "--bits", "9"],
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_gives_one_line_and_two(case: str, folder: Path, capsys) -> None:
+    Image.new("L", (64, 64)).save(folder / "black.png")
     assert run_exactly(*BAD[case]) == 2
     assert_one_line(capsys.readouterr().err)
     assert not (folder / "out.png").exists()
@@ -179,18 +273,27 @@ def test_unreadable_photo_gives_one_line_and_two(file: str, folder: Path, capsys
     assert_one_line(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("output", ["out", "out.txt", "out.psd", "out.xbm", "missing/out.png", "taken.png"])
+@pytest.mark.parametrize("output", ["out", "out.txt", "out.psd", "out.tif", "missing/out.png", "taken.png"])
 def test_output_that_cannot_be_written_is_refused_before_the_run(output: str, folder: Path, asked, capsys) -> None:
     (folder / "taken.png").mkdir()
     assert run("-o", output) == 2
     assert_one_line(capsys.readouterr().err)
-    assert asked == []
+    assert asked() == []
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp"])
+def test_sixteen_bits_are_refused_before_the_run_where_the_format_has_eight(
+    ending, folder: Path, asked, capsys
+) -> None:
+    assert run("-o", f"out{ending}", "--bits", "16") == 2
+    assert "bits=16" in capsys.readouterr().err
+    assert asked() == []
 
 
 def test_costs_that_cannot_be_written_are_refused_before_the_run_and_named(folder: Path, asked, capsys) -> None:
     assert run("--costs", "missing/costs.csv") == 2
     assert "costs" in capsys.readouterr().err
-    assert asked == []
+    assert asked() == []
 
 
 def test_loss_curve_has_a_row_for_each_step(folder: Path, photo, style) -> None:
@@ -220,7 +323,7 @@ def test_help_names_every_layer_option_and_default(folder: Path, capsys) -> None
 
 
 def test_interrupt_writes_nothing_and_leaves_no_traceback(folder: Path, monkeypatch, capsys) -> None:
-    def interrupted(*_args) -> Iterator[nst.Event]:
+    def interrupted(*_args, **_pictures) -> Iterator[nst.Event]:
         raise KeyboardInterrupt
         yield
 

@@ -154,3 +154,72 @@ def test_total_variation_is_numpy_s_and_zero_for_a_flat_picture() -> None:
 def test_gradient_equals_finite_differences(cost) -> None:
     a = activations(1, 3, 3, 4, seed=8).requires_grad_()
     assert torch.autograd.gradcheck(cost, a)
+
+
+@pytest.mark.parametrize("size", [(6, 7), (1, 1), (5, 3)], ids=str)
+def test_guided_style_matrix_with_a_mask_of_ones_is_the_plain_one(size: tuple[int, int]) -> None:
+    a = activations(1, 5, *size)
+    plain = costs.mean_style_matrix(a)
+    assert torch.equal(costs.mean_style_matrix(a, torch.ones(1, 1, *size, dtype=a.dtype)), plain)
+    assert torch.allclose(costs.mean_style_matrix(a, torch.full((1, 1, *size), 0.3)), plain, rtol=1e-6)
+
+
+def test_guided_style_matrix_of_a_zero_one_mask_is_that_of_the_selected_positions() -> None:
+    a = activations(1, 5, 9, 11)
+    selected = activations(9, 11, seed=1) > 0.5
+    columns = a[0].numpy()[:, selected.numpy()]  # (C, P)
+    found = costs.mean_style_matrix(a, selected.double().view(1, 1, 9, 11))[0]
+    assert np.allclose(found, columns @ columns.T / columns.shape[1], rtol=1e-12)
+
+
+def test_guided_style_matrix_counts_positions_by_the_square_of_the_guide() -> None:
+    """Gatys et al. 2017, eq. 5: sum of T^2 F F^T / sum of T^2."""
+    a, guide = activations(1, 4, 6, 7), activations(1, 1, 6, 7, seed=1).sigmoid()
+    weights = (guide[0, 0] ** 2 / (guide**2).sum()).numpy()
+    expected = np.einsum("ij,kij,mij->km", weights, a[0], a[0])
+    assert np.allclose(costs.mean_style_matrix(a, guide)[0], expected, rtol=1e-12)
+
+
+def test_guided_style_matrix_of_nothing_is_zero() -> None:
+    matrix = costs.mean_style_matrix(activations(1, 4, 6, 7).float(), torch.zeros(1, 1, 6, 7))
+    assert torch.equal(matrix, torch.zeros(1, 4, 4))
+
+
+def test_guided_style_matrix_in_bfloat16_is_float32_and_close() -> None:
+    a, guide = activations(1, 6, 24, 24), activations(1, 1, 24, 24, seed=1).sigmoid().float()
+    found, exact = costs.mean_style_matrix(a.bfloat16(), guide), costs.mean_style_matrix(a, guide.double())
+    assert found.dtype == torch.float32
+    assert (found - exact).abs().max() < 2**-6 * exact.max()
+
+
+def test_gradient_through_a_guide_equals_finite_differences_and_stays_inside_it() -> None:
+    guide = torch.tensor([[1.0, 0.5, 0.0, 0.2], [0.0, 0.0, 1.0, 0.0], [0.3, 0.0, 0.0, 0.7]], dtype=torch.float64)
+    target = costs.mean_style_matrix(activations(1, 3, 5, 2, seed=9))
+    a = activations(1, 3, 3, 4, seed=8).requires_grad_()
+
+    def cost(a: Tensor) -> Tensor:
+        return costs.style_matrix_cost(target, costs.mean_style_matrix(a, guide.view(1, 1, 3, 4)))
+
+    assert torch.autograd.gradcheck(cost, a)
+    (gradient,) = torch.autograd.grad(cost(a), a)
+    assert torch.equal(gradient[0].abs().sum(0) > 0, guide > 0)
+
+
+def test_style_matrix_cost_is_the_formula() -> None:
+    a, b = activations(1, 4, 4, seed=1), activations(1, 4, 4, seed=2)
+    assert costs.style_matrix_cost(a, b).item() == pytest.approx(((a - b) ** 2).sum().item() / (2 * 4) ** 2, rel=1e-12)
+
+
+def test_blend_of_one_and_nothing_is_the_first_bit_for_bit() -> None:
+    a, b = activations(1, 5, 5).float(), activations(1, 5, 5, seed=1).float()
+    assert torch.equal(costs.blend([a, b], (1, 0)), a)
+    assert torch.equal(costs.blend([b, a], (0, 0.3)), a)
+    assert torch.equal(costs.blend([a, a], (0.5, 0.5)), a)
+    assert torch.equal(costs.blend([a], (7,)), a)
+
+
+def test_blend_is_numpy_s_weighted_average() -> None:
+    matrices = [activations(1, 5, 5, seed=seed) for seed in range(3)]
+    for weights in ((1, 2, 3), (0.1, 0.2, 0.3), (0, 5e-9, 1e-8)):
+        expected = np.average(np.stack(matrices), axis=0, weights=weights)
+        assert np.allclose(costs.blend(matrices, weights), expected, rtol=1e-12)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from nst import Settings
+from nst.colour import METHODS
 from nst.features import BACKBONES, POOLINGS
+from nst.objective import STATISTICS
 from nst.optimise import OPTIMISERS
 from nst.settings import BLOCKS, CHOICES, LIMITS, QUALITIES, layer_names
 
@@ -14,7 +16,15 @@ CONTRACT = {
     "beta": 10.0,
     "content_layers": {"relu4_2": 1.0},
     "style_layers": {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2},
+    "style_blend": None,
+    "style_scale": 1.0,
+    "statistic": "gram",
+    "colour": "style",
+    "colour_when": "after",
+    "colour_amount": 1.0,
+    "mask_edge": 0.0,
     "size": 384,
+    "original_size": False,
     "quality": "balanced",
     "steps": None,
     "pyramid": True,
@@ -22,6 +32,8 @@ CONTRACT = {
     "init": "content",
     "pooling": "max",
     "total_variation": 0.0,
+    "averaging": 0.0,
+    "plateau": 0.0,
     "balance": True,
     "backbone": "vgg19",
     "seed": 0,
@@ -34,6 +46,10 @@ CONTRACT = {
 @pytest.mark.parametrize("name", CONTRACT)
 def test_default_is_the_contract_s(name: str) -> None:
     assert getattr(Settings(), name) == CONTRACT[name]
+
+
+def test_contract_names_every_field() -> None:
+    assert set(CONTRACT) == {field.name for field in dataclasses.fields(Settings)}
 
 
 def test_every_field_has_a_sentence_for_people() -> None:
@@ -50,6 +66,22 @@ ILLEGAL = [
     ("beta", math.inf),
     ("beta", None),
     ("total_variation", -1),
+    ("style_scale", 0.24),
+    ("style_scale", 4.01),
+    ("style_scale", math.nan),
+    ("statistic", "mean"),
+    ("colour", "sepia"),
+    ("colour", None),
+    ("colour_when", "never"),
+    ("colour_amount", 1.01),
+    ("colour_amount", -0.1),
+    ("mask_edge", 1.5),
+    ("mask_edge", math.nan),
+    ("averaging", 1.0),
+    ("averaging", -0.1),
+    ("plateau", 2),
+    ("plateau", "soon"),
+    ("original_size", 1),
     ("size", 31),
     ("size", 2049),
     ("size", 384.0),
@@ -106,6 +138,9 @@ def test_illegal_value_raises_naming_the_field(name: str, value: object) -> None
         ("alpha", -0.5),
         ("alpha", 1_000_001),
         ("size", 31),
+        ("style_scale", 4.01),
+        ("averaging", 1.0),
+        ("mask_edge", 1.5),
         ("quality", "best"),
         ("seed", 2**63),
         ("style_blend", (0, 0)),
@@ -154,6 +189,16 @@ LEGAL = [
     ("device", "cuda:3"),
     ("max_seconds", 0),
     ("style_blend", [0.7, 0.3]),
+    ("style_blend", (0, 0, 0, 1)),
+    ("style_blend", (1, 0)),
+    ("style_scale", LIMITS.smallest_style_scale),
+    ("style_scale", LIMITS.style_scale),
+    ("averaging", LIMITS.averaging),
+    ("colour_amount", 0),
+    ("colour_amount", 1),
+    ("mask_edge", 1),
+    ("plateau", 1),
+    ("original_size", True),
 ]
 
 
@@ -184,10 +229,28 @@ def test_defaults_are_not_shared_between_settings() -> None:
         ("backbone", BACKBONES),
         ("pooling", POOLINGS),
         ("optimiser", OPTIMISERS),
+        ("statistic", STATISTICS),
     ],
 )
 def test_every_choice_is_implemented(name: str, implementations: dict) -> None:
     assert set(CHOICES[name]) == set(implementations)
+
+
+def test_every_colour_is_implemented_but_the_style_s_own_which_needs_nothing() -> None:
+    assert set(CHOICES["colour"]) - {"style"} == set(METHODS)
+
+
+@pytest.mark.parametrize("layer", layer_names("vgg19"))
+def test_any_layer_may_hold_content_or_style_with_its_own_weight(layer: str) -> None:
+    chosen = Settings(content_layers={layer: 0.3}, style_layers={layer: 2})
+    assert (chosen.content_layers, chosen.style_layers) == ({layer: 0.3}, {layer: 2})
+    assert set(chosen.layers) == {layer}
+
+
+@pytest.mark.parametrize("blend", [(0, 0), [0.0, 0, 0, 0], (0,)], ids=str)
+def test_blend_of_zeros_says_what_to_do(blend: list | tuple) -> None:
+    with pytest.raises(ValueError, match=r"style_blend=\(.*only zeros; raise the weight"):
+        Settings(style_blend=blend)
 
 
 def test_layer_names_of_vgg19_follow_the_paper() -> None:

@@ -1,17 +1,22 @@
+import dataclasses
 import itertools
 import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 from PIL import Image
 
 import nst
-from nst import Degraded, Finished, Result, Settings, Started, Step, costs, images, schedule, settings
+from nst import Degraded, Finished, Result, Settings, Started, Step, costs, images, schedule, settings, transfer
+from nst.decode import on_white
 from nst.features import FeatureExtractor
+from nst.optimise import Evaluation, minimise
 
 LAMBDAS = Settings().style_layers
 STYLE_LAYERS = list(LAMBDAS)
@@ -446,6 +451,493 @@ def test_bfloat16_run_ends_near_the_float32_run(photo, style) -> None:
     assert narrow_style == pytest.approx(exact_style, rel=0.2)
 
 
+def part(photo: Image.Image, *box: float) -> Image.Image:
+    """A mask of the photo's size, white inside (left, top, right, bottom) given as shares of it."""
+    mask = Image.new("L", photo.size)
+    mask.paste(255, tuple(round(share * side) for share, side in zip(box, photo.size * 2, strict=True)))
+    return mask
+
+
+def with_alpha(picture: Image.Image, alpha: Image.Image) -> Image.Image:
+    clear = picture.convert("RGB")
+    clear.putalpha(alpha.resize(picture.size))
+    return clear
+
+
+RUNS = {
+    "plain": {},
+    "adam": {"optimiser": "adam"},
+    "noise": {"init": "noise"},
+    "wasserstein": {"statistic": "wasserstein"},
+    "soft edge": {"mask_edge": 0.1},
+    "colours after": {"colour": "histogram"},
+    "luminance": {"colour": "luminance"},
+    "averaging": {"averaging": 0.5},
+    "several sizes": {"size": 180, "pyramid": True, "quality": "draft", "steps": None},
+    "variation": {"total_variation": 10.0},
+}
+
+
+@pytest.mark.parametrize("original", [False, True], ids=["scaled", "original size"])
+@pytest.mark.parametrize("kind", RUNS)
+def test_outside_the_mask_the_photo_is_untouched_to_the_pixel(kind, original, photo, style, short_levels) -> None:
+    """The soft edge reaches 3/40 of the longer side beyond the mask."""
+    result = nst.stylise(
+        photo, style, quick(original_size=original, **{"steps": 3, **RUNS[kind]}), masks=part(photo, 0.5, 0, 1, 1)
+    )
+    found = np.asarray(result.image)
+    expected = np.asarray(photo.resize(result.image.size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+    width = found.shape[1]
+    outside = np.arange(width) < (0.5 - (3 / 40 if kind == "soft edge" else 0)) * width - 1
+    assert np.array_equal(found[:, outside], expected[:, outside])
+    assert np.abs(found.astype(int) - expected)[:, width // 2 :].mean() > 4
+    if kind == "soft edge":
+        assert (found != expected)[:, width * 9 // 20 : width // 2].any()
+    if original:
+        assert np.array_equal(expected, np.asarray(photo))
+
+
+@pytest.mark.parametrize("transparent", [False, True], ids=["opaque", "transparent"])
+def test_last_preview_is_the_result_on_white(transparent: bool, photo, style) -> None:
+    source = with_alpha(photo, Image.linear_gradient("L")) if transparent else photo
+    events = list(nst.stylise_events(source, style, quick(averaging=0.5), masks=part(photo, 0, 0, 0.5, 1)))
+    shown, finished = np.asarray(events[-2].preview, int), np.asarray(on_white(events[-1].result.image), int)
+    assert np.abs(shown - finished).max() <= 1  # one of them composes rounded numbers
+    first = np.asarray(on_white(images.scaled(images.load(source), (48, 64))), int)
+    assert np.abs(np.asarray(events[0].preview, int) - first).max() == 0
+
+
+def test_mask_and_transparency_meet(photo, style) -> None:
+    clear = with_alpha(photo, Image.linear_gradient("L"))
+    chosen = quick(original_size=True, colour="symmetric")
+    image = nst.stylise(clear, style, chosen, masks=part(photo, 0, 0, 0.5, 1)).image
+    found, expected = np.asarray(image), np.asarray(images.load(clear))
+    assert np.array_equal(found[:, 80:], expected[:, 80:])
+    assert np.array_equal(found[..., 3], expected[..., 3])
+    assert (found[:, :80, :3] != expected[:, :80, :3]).any()
+
+
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+def test_each_style_goes_where_its_mask_is(statistic: str, photo, style, other_style) -> None:
+    left, right = part(photo, 0, 0, 0.5, 1), part(photo, 0.5, 0, 1, 1)
+    chosen = quick(steps=15, statistic=statistic, alpha=0.1)
+    result = nst.stylise(photo, [style, other_style], chosen, masks=[left, right])
+    swapped = nst.stylise(photo, [other_style, style], chosen, masks=[right, left])
+    assert np.abs(np.asarray(result.image, int) - np.asarray(swapped.image, int)).mean() < 2  # sums in another order
+    halves = [result.image.crop(box) for box in ((0, 0, 32, 48), (32, 0, 64, 48))]
+    for half, own, other in zip(halves, (style, other_style), (other_style, style), strict=True):
+        mean, own_mean, other_mean = (np.asarray(picture).mean((0, 1)) for picture in (half, own, other))
+        assert np.abs(mean - own_mean).sum() < 0.5 * np.abs(mean - other_mean).sum()
+
+
+def test_one_mask_serves_all_styles(photo, style, other_style) -> None:
+    mask = part(photo, 0.25, 0.25, 0.75, 0.75)
+    chosen = quick(style_blend=(1, 2), precision="float32")
+    one = nst.stylise(photo, [style, other_style], chosen, masks=mask)
+    same = nst.stylise(photo, [style, other_style], chosen, masks=[mask])
+    alone = nst.stylise(photo, other_style, quick(precision="float32"), masks=mask)
+    assert same_picture(one, same)
+    assert not same_picture(one, alone)
+
+
+def test_mask_of_another_size_or_kind_is_the_same_mask(photo, style, tmp_path: Path) -> None:
+    mask = part(photo, 0, 0, 0.5, 1)
+    expected = nst.stylise(photo, style, quick(), masks=mask)
+    mask.save(tmp_path / "mask.png")
+    layer = Image.new("RGBA", (40, 30))
+    layer.paste((10, 200, 30, 255), (0, 0, 20, 30))
+    assert same_picture(nst.stylise(photo, style, quick(), masks=tmp_path / "mask.png"), expected)
+    assert same_picture(nst.stylise(photo, style, quick(), masks=(mask.convert("RGB"),)), expected)
+    coarse = nst.stylise(photo, style, quick(), masks=layer)
+    far = np.s_[:, 36:]
+    assert np.array_equal(np.asarray(coarse.image)[far], np.asarray(expected.image)[far])
+    assert np.abs(np.asarray(coarse.image, int) - np.asarray(expected.image, int)).mean() < 4
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_wrong_number_of_masks_is_refused(count: int, photo, style) -> None:
+    styles = style if count == 2 else [style, style] if count == 3 else [style] * 4
+    with pytest.raises(ValueError, match=rf"{count} masks given for {count - 1} styles; give one"):
+        nst.stylise_events(photo, styles, quick(), masks=[part(photo, 0, 0, 1, 1)] * count)
+
+
+@pytest.mark.parametrize("empty", [Image.new("L", (160, 120)), Image.new("RGBA", (90, 200), (255, 255, 255, 0))])
+def test_empty_mask_is_refused_by_its_number(empty: Image.Image, photo, style) -> None:
+    full = part(photo, 0, 0, 1, 1)
+    with pytest.raises(ValueError, match="the mask 2 is empty; paint"):
+        nst.stylise_events(photo, [style] * 3, quick(), masks=[full, empty, full])
+    with pytest.raises(ValueError, match="the mask is empty; paint"):
+        nst.stylise_events(photo, style, quick(), masks=empty)
+
+
+def test_mask_that_vanishes_is_refused_by_its_number(photo, style) -> None:
+    """By scaling to the size of the result, or because the photo is transparent there."""
+    speck = Image.new("L", (1600, 1200))
+    speck.putpixel((800, 600), 255)
+    with pytest.raises(ValueError, match="the mask leaves nothing to paint; cover more"):
+        nst.stylise_events(photo, style, quick(), masks=speck)
+    clear = with_alpha(photo, part(photo, 0, 0, 0.4, 1))
+    drawn = [part(photo, 0, 0, 0.5, 1), part(photo, 0.5, 0, 1, 1)]
+    with pytest.raises(ValueError, match="the mask 2 leaves nothing to paint; cover more"):
+        nst.stylise_events(clear, [style, style], quick(style_blend=(0, 1)), masks=drawn)
+
+
+def test_style_of_which_nothing_is_left_is_refused(photo, style) -> None:
+    faint = Image.new("L", (1600, 1200))
+    faint.putpixel((800, 600), 255)
+    with pytest.raises(ValueError, match="too little shows of the style picture"):
+        nst.stylise_events(photo, with_alpha(style.resize((1600, 1200)), faint), quick())
+
+
+def test_mask_in_a_region_without_weight_stays_the_photo_s(photo, style, other_style) -> None:
+    drawn = [part(photo, 0, 0, 0.5, 1), part(photo, 0.5, 0, 1, 1)]
+    chosen = quick(style_blend=(1, 0), alpha=1.0)
+    first = nst.stylise(photo, [style, other_style], chosen, masks=drawn)
+    second = nst.stylise(photo, [style, photo.transpose(Image.Transpose.ROTATE_90)], chosen, masks=drawn)
+    assert same_picture(first, second)
+
+
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+def test_blend_with_one_picture_twice_is_the_single_style(statistic: str, photo, style) -> None:
+    chosen = {"precision": "float32", "statistic": statistic}
+    single = nst.stylise(photo, style, quick(**chosen))
+    twice = nst.stylise(photo, [style, style], quick(style_blend=(0.5, 0.5), **chosen))
+    assert same_picture(twice, single)
+    assert [c.total for c in twice.history] == [c.total for c in single.history]
+
+
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+def test_blend_of_one_and_nothing_is_the_single_style_bit_for_bit(statistic, photo, style, other_style) -> None:
+    chosen = {"precision": "float32", "statistic": statistic}
+    single = nst.stylise(photo, style, quick(**chosen))
+    found = nst.stylise(photo, [style, other_style], quick(style_blend=(1, 0), **chosen))
+    assert torch.equal(found.painting.painted, single.painting.painted)
+    assert [c.total for c in found.history] == [c.total for c in single.history]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_wasserstein_runs_fall_and_stay_finite(precision: str, photo, style) -> None:
+    result = nst.stylise(photo, style, quick(statistic="wasserstein", steps=12, precision=precision))
+    assert np.isfinite(all_numbers(result)).all()
+    assert result.history[-1].style < 0.5 * result.history[0].style
+    assert min(min(c.style_layers.values()) for c in result.history) >= 0
+
+
+@pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
+def test_style_scale_changes_the_strokes(scale: float, photo, style, monkeypatch) -> None:
+    """The extractor sees the style picture at that size beside the photo."""
+    seen, plain = [], FeatureExtractor.__call__
+
+    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen.append(tuple(image.shape[-2:]))
+        return plain(self, image)
+
+    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+    result = nst.stylise(photo, style, quick(steps=1, style_scale=scale))
+    assert result.image.size == (64, 48)
+    assert seen[1] == tuple(max(round(side * scale), least) for side, least in ((48, 16), (64, 21)))
+
+
+def test_transparent_photo_gives_its_own_alpha_back(photo, style) -> None:
+    alpha = Image.effect_noise(photo.size, 80).resize(photo.size)
+    clear = with_alpha(photo, alpha)
+    image = nst.stylise(clear, style, quick(steps=1)).image
+    assert image.mode == "RGBA"
+    expected = alpha.resize((64, 48), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    assert image.getchannel("A").tobytes() == expected.tobytes()
+    own = nst.stylise(clear, style, quick(steps=1, original_size=True)).image
+    assert own.getchannel("A").tobytes() == alpha.tobytes()
+    assert nst.stylise(photo, with_alpha(style, alpha), quick(steps=1)).image.mode == "RGB"
+
+
+def test_hidden_colours_have_no_influence(photo, style, other_style, tmp_path: Path) -> None:
+    alpha = part(photo, 0.2, 0.2, 0.7, 0.9)
+    results = []
+    for number, hidden in enumerate(("red", other_style.resize(photo.size))):
+        for name, picture in (("photo", photo), ("style", style)):
+            under = hidden if isinstance(hidden, Image.Image) else Image.new("RGB", photo.size, hidden)
+            file = with_alpha(Image.composite(picture, under, alpha), alpha)
+            file.save(tmp_path / f"{name}{number}.png")
+            assert (np.asarray(file)[0, 0, :3] == np.asarray(under)[0, 0]).all()
+        files = [tmp_path / f"{name}{number}.png" for name in ("photo", "style")]
+        results.append(nst.stylise(*files, quick(steps=2, colour="symmetric", init="style")))
+    assert same_picture(*results)
+    assert [c.total for c in results[0].history] == [c.total for c in results[1].history]
+
+
+def test_start_picture_is_what_the_run_starts_from(photo, style) -> None:
+    """A start of the result's very size is taken as it is: the photo itself is `init="content"`."""
+    small = photo.resize((64, 48))
+    plain = nst.stylise(small, style, quick())
+    assert same_picture(nst.stylise(small, style, quick(init="noise"), start=small), plain)
+    assert not same_picture(nst.stylise(small, style, quick(), start=small.rotate(180)), plain)
+    strokes = style.resize((64, 48))
+    expected = nst.stylise(small, strokes, quick(init="style"))
+    assert same_picture(nst.stylise(small, strokes, quick(), start=strokes), expected)
+
+
+def test_start_is_the_first_picture_the_network_sees_after_the_targets(photo, style, other_style, monkeypatch) -> None:
+    seen, plain = [], FeatureExtractor.__call__
+
+    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen.append(image.detach().clone())
+        return plain(self, image)
+
+    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+    nst.stylise(photo, style, quick(steps=1), start=other_style)  # tall: what stands out is cut off
+    expected = images.to_tensor(other_style.resize((64, 85), Image.Resampling.BICUBIC).crop((0, 18, 64, 66)))
+    assert (seen[2] - expected).abs().mean() < 0.02
+
+
+def test_a_finished_picture_can_be_continued(photo, style) -> None:
+    first = nst.stylise(photo, style, quick(steps=20))
+    more = nst.stylise(photo, style, quick(steps=1), start=first.image)
+    assert more.history[0].total < 1.2 * first.history[-1].total < 0.5 * first.history[0].total
+    clear = nst.stylise(with_alpha(photo, Image.linear_gradient("L")), style, quick(steps=1))
+    assert clear.image.mode == "RGBA"
+    assert nst.stylise(photo, style, quick(steps=1), start=clear.image).image.mode == "RGB"
+
+
+def test_bad_start_and_mask_are_refused_at_once_and_named(photo, style) -> None:
+    with pytest.raises(ValueError, match=r"the start picture 'missing\.png'"):
+        nst.stylise_events(photo, style, quick(), start="missing.png")
+    with pytest.raises(ValueError, match=r"the mask 'missing\.png'"):
+        nst.stylise_events(photo, style, quick(), masks="missing.png")
+    with pytest.raises(ValueError, match="the mask 2 is 3 x 3 px"):
+        nst.stylise_events(photo, [style] * 2, quick(), masks=[photo, Image.new("L", (3, 3))])
+
+
+@pytest.fixture
+def iterates(monkeypatch: pytest.MonkeyPatch) -> list[Evaluation]:
+    """What the optimiser yields, in order."""
+    collected = []
+
+    def watched(*arguments: object) -> Iterator[Evaluation]:
+        for evaluation in minimise(*arguments):
+            collected.append(evaluation)
+            yield evaluation
+
+    monkeypatch.setattr(transfer, "minimise", watched)
+    return collected
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.95])
+def test_averaging_is_the_exponential_mean_of_the_iterates(decay: float, photo, style, iterates) -> None:
+    result = nst.stylise(photo, style, quick(steps=6, averaging=decay))
+    weights = decay ** np.arange(5, -1, -1.0)  # 0 ** 0 is 1
+    expected = np.average([e.image.numpy() for e in iterates], axis=0, weights=weights)
+    assert np.allclose(result.painting.painted, expected, atol=1e-5)
+    last = result.history[-1]
+    assert [c.total for c in result.history[:-1]] == [e.cost for e in iterates[:-1]]
+    assert (last.total == iterates[-1].cost) == (decay == 0)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_last_cost_is_that_of_the_picture_shown(decay: float, photo, style) -> None:
+    """By the formulas, from the pixels of the result."""
+    chosen = quick(steps=8, averaging=decay, balance=False, precision="float32")
+    small_photo, small_style = photo.resize((64, 48)), style.resize((64, 48))
+    result = nst.stylise(small_photo, small_style, chosen)
+    extractor = FeatureExtractor(chosen.layers, replicate_edges=True)
+    a, a_content, a_style = map(
+        extractor, (result.painting.painted, images.to_tensor(small_photo), images.to_tensor(small_style))
+    )
+    last = result.history[-1]
+    assert last.content == pytest.approx(costs.content_cost(a_content["relu4_2"], a["relu4_2"]).item(), rel=1e-3)
+    assert last.style == pytest.approx(costs.style_cost(a_style, a, LAMBDAS).item(), rel=1e-3)
+
+
+def plateau_of(totals: list[float], share: float) -> int:
+    """The step after which a level ends: once the ten steps before it lowered J by less than the share."""
+    for taken in range(12, len(totals)):
+        if totals[taken - 12] - totals[taken - 2] < share * totals[taken - 12]:
+            return taken
+    return len(totals)
+
+
+def test_plateau_ends_the_run_when_the_cost_hardly_falls(photo, style) -> None:
+    chosen = {"size": 32, "steps": 40, "precision": "float32"}
+    full = [c.total for c in nst.stylise(photo, style, quick(**chosen)).history]
+    for share in (0.15, 1.0):
+        _, *steps, finished = nst.stylise_events(photo, style, quick(plateau=share, **chosen))
+        expected = plateau_of(full, share)
+        assert expected < 40
+        assert [step.costs.total for step in steps] == full[:expected]
+        assert finished.result.stopped == "plateau"
+        assert steps[-1].fraction == 1
+        assert steps[-1].eta_seconds == 0
+        assert steps[-1].preview is not None
+    assert plateau_of(full, 0.15) > plateau_of(full, 1.0)
+
+
+def test_no_plateau_while_the_cost_falls(photo, style) -> None:
+    full = nst.stylise(photo, style, quick(size=32, steps=20))
+    assert plateau_of([c.total for c in full.history], 0.01) == 20
+    found = nst.stylise(photo, style, quick(size=32, steps=20, plateau=0.01))
+    assert found.stopped == "completed"
+    assert same_picture(found, full)
+
+
+def test_plateau_of_a_coarse_level_goes_on_with_the_next(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "COARSEST_LONGER_PX", 32)
+    monkeypatch.setattr(schedule, "COARSEST_SHORTER_PX", 16)
+    monkeypatch.setitem(settings.QUALITIES, "draft", (30, 3, 3))
+    chosen = quick(size=64, steps=None, pyramid=True, quality="draft", plateau=1.0)
+    started, *steps, finished = nst.stylise_events(photo, style, chosen)
+    assert [level.steps for level in started.levels] == [30, 3]
+    assert [step.costs.level for step in steps] == [1] * 12 + [2] * 3
+    assert finished.result.stopped == "completed"
+    coarse, fine = (level.work for level in started.levels)
+    fractions = [step.fraction for step in steps]
+    assert fractions[11] == pytest.approx(coarse / (coarse + fine))
+    assert all(a < b for a, b in itertools.pairwise(fractions))
+    assert fractions[-1] == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["luminance", "symmetric", "cholesky", "pca", "histogram"])
+def test_any_colour_method_works_with_pictures_without_colour(method: str, when: str, photo, style) -> None:
+    chosen = quick(steps=1, size=32, colour=method, colour_when=when)
+    grey, flat = photo.convert("L"), Image.new("RGB", photo.size, "blue")
+    for content, painting in ((grey, style), (photo, style.convert("L")), (flat, style), (photo, flat), (flat, flat)):
+        result = nst.stylise(content, painting, chosen)
+        assert np.isfinite(all_numbers(result)).all()
+        assert np.isfinite(result.painting.pixels()).all()
+    if method == "luminance":
+        pixels = nst.stylise(grey, style, chosen).painting.pixels()
+        assert np.ptp(pixels, axis=-1).max() < 1e-4  # no chroma in the photo, none in the result
+
+
+def test_colours_after_the_run_change_the_same_painting(photo, style) -> None:
+    plain = nst.stylise(photo, style, quick())
+    coloured = nst.stylise(photo, style, quick(colour="symmetric", colour_amount=0.5))
+    assert [c.total for c in coloured.history] == [c.total for c in plain.history]
+    assert not same_picture(coloured, plain)
+    assert plain.painting.recoloured("symmetric", 0.5).picture().tobytes() == coloured.image.tobytes()
+    assert coloured.painting.recoloured("style", 1.0).picture().tobytes() == plain.image.tobytes()
+
+
+def test_colours_before_the_run_change_the_run(photo, style) -> None:
+    chosen = {"colour": "symmetric", "colour_when": "before"}
+    plain, before = (nst.stylise(photo, style, quick(steps=15, **given)) for given in ({}, chosen))
+    own, found, given = (np.asarray(p, float).mean((0, 1)) for p in (photo.resize((64, 48)), before.image, plain.image))
+    assert np.abs(found - own).sum() < 0.5 * np.abs(given - own).sum()
+    assert same_picture(nst.stylise(photo, style, quick(colour_amount=0, **chosen)), nst.stylise(photo, style, quick()))
+
+
+def test_original_size_is_the_photo_s_while_the_work_and_its_previews_have_the_size_asked_for(photo, style) -> None:
+    odd = photo.resize((151, 97))
+    started, *_, step, finished = nst.stylise_events(odd, style, quick(steps=1, original_size=True))
+    assert finished.result.image.size == (151, 97)
+    assert finished.result.history[-1].size == (41, 64)
+    assert started.preview.size == step.preview.size == (64, 41)
+
+
+def test_original_size_over_the_limit_is_refused(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = dataclasses.replace(settings.LIMITS, original_megapixels=1.5)
+    monkeypatch.setattr(job, "LIMITS", limits)
+    with pytest.raises(ValueError, match=r"original_size asks for 1\.6 megapixels; the limit is 1\.5, choose a size"):
+        nst.stylise_events(photo.resize((1550, 1000)), style, quick(original_size=True))
+    nst.stylise_events(photo.resize((1550, 1000)), style, quick()).close()
+    nst.stylise_events(photo.resize((1500, 1000)), style, quick(original_size=True)).close()
+
+
+@pytest.mark.parametrize("size", [32, 64, 101])
+@pytest.mark.parametrize("shape", [(800, 40), (40, 800), (1000, 50)], ids=str)
+def test_twenty_to_one_works_with_everything_at_once(shape: tuple[int, int], size: int, photo, style) -> None:
+    thin = with_alpha(photo.resize(shape), Image.linear_gradient("L"))
+    mask = part(thin, 0, 0, 0.5, 1)
+    chosen = quick(size=size, steps=1, mask_edge=0.02, colour="symmetric", averaging=0.5, statistic="wasserstein")
+    result = nst.stylise(thin, with_alpha(style, mask), chosen, masks=mask, start=style)
+    assert result.image.size == images.result_size(thin, size)[::-1]
+    assert np.isfinite(all_numbers(result)).all()
+    assert nst.stylise(thin, style, quick(size=size, steps=1, original_size=True)).image.size == shape
+
+
+def any_picture(mode: str, size: tuple[int, int], seed: int) -> Image.Image:
+    """Noise of any mode; what is transparent lies in the left quarter."""
+    random = np.random.default_rng(seed)
+    noise = Image.fromarray(random.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    clear = Image.new("L", size, 255)
+    clear.paste(Image.effect_noise((max(1, size[0] // 4), size[1]), 200).point(lambda v: v if v > 100 else 0), (0, 0))
+    if mode == "I;16":
+        return Image.fromarray(random.integers(0, 65536, size[::-1], dtype=np.uint16))
+    if mode == "F":
+        return Image.fromarray(random.random(size[::-1], dtype=np.float32))
+    if mode == "P":
+        palette = noise.quantize(8)
+        palette.paste(3, (0, 0, size[0] // 4, size[1]))
+        palette.putpixel((size[0] - 1, size[1] - 1), 4)  # something shows
+        palette.info["transparency"] = 3
+        return palette
+    if mode in ("LA", "RGBA", "RGBa"):
+        noise.putalpha(clear)
+    return noise.convert(mode)
+
+
+def any_mask(kind: str, size: tuple[int, int]) -> Image.Image:
+    width, height = size
+    values = np.zeros((height, width), np.uint8)
+    if kind == "pixel":
+        values[height // 2, width - 2] = 255
+    elif kind == "corner":
+        values[-1, -1] = 255
+    elif kind == "stripes":
+        values[:, ::3] = 255
+    elif kind == "ramp":
+        values[:] = np.linspace(0, 255, width)
+    elif kind == "faint":
+        values[:] = 1
+    else:
+        values[:] = 255
+    return Image.fromarray(values)
+
+
+MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "F"]
+SIDES = st.integers(16, 90)
+MASKS = st.sampled_from(["pixel", "corner", "stripes", "ramp", "faint", "full"])
+
+
+@hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
+@hypothesis.given(
+    modes=st.tuples(st.sampled_from(MODES), st.sampled_from(MODES)),
+    shapes=st.tuples(st.tuples(SIDES, SIDES), st.tuples(SIDES, SIDES)),
+    drawn=st.lists(MASKS, max_size=2),
+    chosen=st.fixed_dictionaries(
+        {
+            "size": st.integers(32, 64),
+            "mask_edge": st.sampled_from([0.0, 0.1, 1.0]),
+            "colour": st.sampled_from(list(settings.CHOICES["colour"])),
+            "colour_when": st.sampled_from(["before", "after"]),
+            "statistic": st.sampled_from(["gram", "wasserstein"]),
+            "style_scale": st.floats(0.25, 4),
+            "init": st.sampled_from(["content", "style", "noise"]),
+            "averaging": st.sampled_from([0.0, 0.9]),
+            "original_size": st.booleans(),
+            "optimiser": st.sampled_from(["lbfgs", "adam"]),
+        }
+    ),
+)
+def test_any_pictures_masks_and_settings_give_a_finite_picture_of_the_right_size(modes, shapes, drawn, chosen) -> None:
+    photo, style = (
+        any_picture(mode, shape, seed) for seed, (mode, shape) in enumerate(zip(modes, shapes, strict=True))
+    )
+    masks = [any_mask(kind, shapes[0]) for kind in drawn]
+    result = nst.stylise(photo, [style] * max(1, len(masks)), quick(steps=1, **chosen), masks=masks)
+    size = shapes[0] if chosen["original_size"] else images.result_size(photo, chosen["size"])[::-1]
+    assert result.image.size == size
+    assert (result.image.mode == "RGBA") == (modes[0] in ("LA", "P", "RGBA", "RGBa"))
+    assert result.stopped == "completed"
+    assert np.isfinite(all_numbers(result)).all()
+    pixels = result.painting.pixels()
+    assert np.isfinite(pixels).all()
+    assert 0 <= pixels.min() <= pixels.max() <= 1
+    if masks:
+        original = images.to_pixels(result.painting.photo)
+        untouched = (result.painting.mask == 0)[0, 0].numpy()
+        assert np.array_equal(pixels[untouched, :3], original[untouched])
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_gpu_run_ends_near_the_cpu_run(precision: str, photo, style) -> None:
@@ -454,6 +946,27 @@ def test_gpu_run_ends_near_the_cpu_run(precision: str, photo, style) -> None:
     (_, gpu_style), (_, cpu_style) = (balanced_costs(r.image, photo, style) for r in (gpu, cpu))
     assert gpu.compute.device.type == "cuda"
     assert gpu_style == pytest.approx(cpu_style, rel=0.2)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+def test_gpu_run_with_everything_at_once_ends_near_the_cpu_run(statistic: str, photo, style, other_style) -> None:
+    clear = with_alpha(photo, Image.linear_gradient("L"))
+    drawn = [part(photo, 0, 0, 0.5, 1), part(photo, 0.5, 0, 0.9, 1)]
+    gpu, cpu = (
+        nst.stylise(
+            clear, [style, other_style],
+            quick(
+                steps=4, device=device, precision="float32", statistic=statistic, mask_edge=0.05, averaging=0.5,
+                style_scale=1.5, colour="symmetric", colour_when="before",
+            ),
+            masks=drawn, start=style,
+        )
+        for device in ("cuda", "cpu")
+    )  # fmt: skip
+    assert gpu.history[-1].style == pytest.approx(cpu.history[-1].style, rel=0.1)
+    assert np.abs(gpu.painting.pixels() - cpu.painting.pixels()).mean() < 0.02
+    assert gpu.image.getchannel("A").tobytes() == cpu.image.getchannel("A").tobytes()
 
 
 @pytest.mark.gpu

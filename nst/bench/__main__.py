@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from nst.bench import engine, visitor
+from nst.bench import engine, figure, visitor
 from nst.compute import choose
 
 SECTIONS = {
@@ -19,6 +19,8 @@ SECTIONS = {
     "memory": visitor.memory,
     "growth": visitor.growth,
     "ablation": engine.ablation,
+    "threads": engine.threads,
+    "figure": figure.figure,
 }
 QUICK_SECTIONS = ("step", "quality")
 QUICK_RATIO = 5.0  # a check of direction, not of figures

@@ -6,6 +6,7 @@ Absolute times drift on shared machines; ratios of neighbours do not.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -120,6 +121,20 @@ def step(quick: bool) -> Iterator[Row]:
             **{"px": size, "ours_s": ours, "textbook_s": theirs, "ratio": theirs / ours},
             **{"gflop_per_s": rate / 1e9, "matmul_gflop_per_s": peak / 1e9, "of_matmul": rate / peak},
         }
+
+
+def threads(quick: bool) -> Iterator[Row]:
+    """Seconds per step at 256 px on 1, 2 and 4 threads, and how much faster than on one."""
+    compute, usual = choose(), torch.get_num_threads()
+    inputs = load_pair(PAIRS[0], 256, compute.device)
+    objective = our_objective(inputs, compute.dtype)
+    alone = math.nan
+    for count in (1, 2) if quick else (1, 2, 4):
+        torch.set_num_threads(count)
+        seconds = median_seconds(partial(objective, inputs.photo), 9)
+        alone = seconds if count == 1 else alone
+        yield {"threads": count, "cores": os.cpu_count(), "step_s": seconds, "speed_up": alone / seconds}
+    torch.set_num_threads(usual)
 
 
 def quality(quick: bool) -> Iterator[Row]:

@@ -79,7 +79,8 @@ def file_of(kept: Kept | None, format: str) -> gr.DownloadButton:
         return gr.DownloadButton(interactive=False)
     if format == "png16" and kept.painting is None:
         format = "png"
-    content = encode(kept.painting.pixels() if kept.painting else kept.picture, format)
+    picture = kept.painting.pixels() if kept.painting else kept.picture.resize(kept.size, Image.Resampling.BICUBIC)
+    content = encode(picture, format)
     name = f"stylised{FORMATS[format].suffixes[0]}"
     return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True)
 
@@ -89,5 +90,6 @@ def recolour(kept: Kept | None, method: str, amount: float, when: str, format: s
     if kept is None or kept.painting is None or when != "after":
         return gr.skip(), gr.skip(), gr.skip()
     painting = kept.painting.recoloured(method, amount)
-    changed = Kept(painting.picture(), painting)
-    return on_white(changed.picture), changed, file_of(changed, format)
+    picture = painting.picture()
+    changed = Kept(picture, picture.size, painting)
+    return on_white(picture), changed, file_of(changed, format)

@@ -28,6 +28,7 @@ class Kept:
     """What the server keeps for a visitor: the newest picture, and after a run what its colours can be changed with."""
 
     picture: Image.Image
+    size: tuple[int, int]  # (width, height) that the file will have; small levels are scaled up
     painting: Painting | None = None
 
 
@@ -170,12 +171,12 @@ def _frames(events: Iterator[Started | Step | Degraded | Finished]) -> Iterator[
             case Step(costs=costs, preview=preview):
                 history.append(costs)
                 if preview is not None:
-                    kept = preview.resize(started.preview.size, Image.Resampling.BICUBIC)
-                    yield preview, curve(history), _progress(started, event), Kept(kept)
+                    kept = Kept(preview, started.preview.size)
+                    yield preview, curve(history), _progress(started, event), kept
             case Degraded(reason=reason):
                 notice = f" {reason}"
             case Finished(result=result):
-                kept = Kept(result.image, result.painting)
+                kept = Kept(result.image, result.image.size, result.painting)
                 yield on_white(result.image), curve(history), _summary(result) + notice, kept
 
 

@@ -1,0 +1,85 @@
+"""The README's figure: the same cost against seconds, the engine beside the textbook, two pairs, two sizes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from nst import images, optimise
+from nst.bench.engine import COARSE_STEPS, CPU, EXAMPLES, PAIRS, Row, load_pair
+from nst.bench.textbook import Textbook, same_cost_settings
+from nst.compute import choose
+from nst.features import FeatureExtractor
+from nst.objective import Inputs, Objective, Targets
+from nst.schedule import plan
+
+FILE = EXAMPLES / "figures" / "cost_against_seconds.svg"
+TEXTBOOK_STEPS, OUR_STEPS = 200, 100
+EVERY = 5  # steps between two looks at the cost, which are off the clock
+SIZES = (256, 384)
+COLOURS = ("#7c3aed", "#ea580c")  # one for each pair
+
+
+def figure(quick: bool) -> Iterator[Row]:
+    """Draw the figure, and give the cost of both sides after some of their seconds."""
+    points: dict[tuple[int, str, str], list[tuple[float, float]]] = {}
+    for size in SIZES[:1] if quick else SIZES:
+        for pair in PAIRS[:1] if quick else PAIRS:
+            textbook = Textbook(load_pair(pair, size, CPU))
+            theirs = list(_textbook_curve(textbook, 20 if quick else TEXTBOOK_STEPS))
+            ours = list(_our_curve(load_pair(pair, size, choose().device), textbook, 20 if quick else OUR_STEPS))
+            for who, curve in (("textbook", theirs), ("ours", ours)):
+                points[size, "+".join(pair), who] = curve
+                seconds, cost = curve[-1]
+                yield {"pair": "+".join(pair), "px": size, "who": who, "seconds": seconds, "cost": cost}
+    _draw(points, FILE)
+
+
+def _textbook_curve(textbook: Textbook, steps: int) -> Iterator[tuple[float, float]]:
+    for count, seconds, picture in textbook.run(steps):
+        if count % EVERY == 0:
+            yield seconds, textbook.clamped_cost(picture)
+
+
+def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple[float, float]]:
+    """Seconds and the textbook's own count of the cost, small levels scaled up for it."""
+    settings, compute = same_cost_settings(), choose()
+    seconds, started = 0.0, time.perf_counter()
+    extractor = FeatureExtractor(settings.layers, device=compute.device, dtype=compute.dtype)
+    image = inputs.photo
+    for level in plan(*inputs.size, COARSE_STEPS, steps):
+        objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
+        image = images.resize(image, (level.height, level.width))
+        for count, evaluation in enumerate(optimise.minimise(objective, image, level.steps), start=1):
+            image = evaluation.image
+            if count % EVERY == 0 or count == level.steps:
+                seconds += time.perf_counter() - started
+                yield seconds, textbook.clamped_cost(images.resize(image, inputs.size).cpu())
+                started = time.perf_counter()
+
+
+def _draw(points: dict[tuple[int, str, str], list[tuple[float, float]]], file: Path) -> None:
+    import matplotlib  # only here: a requirement of the tests, not of the program
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "nst"  # the same file for the same numbers
+    sizes = sorted({size for size, *_ in points})
+    canvas, axes = pyplot.subplots(1, len(sizes), figsize=(4.6 * len(sizes), 3.4), squeeze=False, layout="constrained")
+    for axis, size in zip(axes[0], sizes, strict=True):
+        pairs = sorted({pair for of, pair, _ in points if of == size})
+        for pair, colour in zip(pairs, COLOURS, strict=False):
+            for who, dashes in (("textbook", "--"), ("ours", "-")):
+                seconds, costs = zip(*points[size, pair, who], strict=True)
+                axis.plot(seconds, costs, dashes, color=colour, label=f"{who}: {pair}")
+        axis.set(xscale="log", yscale="log", xlabel="seconds", title=f"{size} px")
+        axis.grid(alpha=0.3, which="both")
+    axes[0][0].set_ylabel("cost of the classic scripts, clamped picture")
+    axes[0][-1].legend(fontsize=8)
+    file.parent.mkdir(exist_ok=True)
+    canvas.savefig(file, metadata={"Date": None, "Creator": None})
+    print(f"{file.relative_to(EXAMPLES.parent)}, torch {torch.__version__}")

@@ -1,0 +1,118 @@
+"""A run's pictures and settings, decoded, checked against each other and scaled, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nst import images
+from nst.compute import Compute, choose
+from nst.decode import on_white
+from nst.features import smallest_side
+from nst.masks import both
+from nst.objective import Inputs
+from nst.schedule import Level, plan
+from nst.settings import LIMITS, QUALITIES, Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run whose pictures and settings fit together."""
+
+    photo: Image.Image
+    drawn: Sequence[Image.Image]  # masks, mode L
+    inputs: Inputs
+    start: Tensor | None  # sRGB (1, 3, H, W)
+    settings: Settings
+    compute: Compute
+    levels: Sequence[Level]
+
+    @classmethod
+    def of(
+        cls,
+        content: images.Source,
+        styles: Sequence[images.Source],
+        settings: Settings,
+        masks: Sequence[images.Source],
+        start: images.Source | None,
+    ) -> Job:
+        _check_counts(len(styles), len(masks), settings)
+        photo = images.load(content, "photo")
+        _check_original_size(photo, settings)
+        paintings = [images.load(source, "style picture") for source in styles]
+        drawn = [_mask(source, number, len(masks)) for number, source in enumerate(masks, start=1)]
+        compute = choose(settings.device, settings.precision)
+        least_px = max(LIMITS.smallest_side, smallest_side(settings.layers, settings.backbone))
+        inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px)
+        _check_shown(inputs)
+        first = None if start is None else _first(images.load(start, "start picture"), 2 * max(inputs.size))
+        levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
+        return cls(photo, drawn, inputs, first, settings, compute, levels)
+
+    def preview(self) -> Image.Image:
+        """The photo at the size asked for, transparent parts white."""
+        return on_white(images.scaled(self.photo, images.result_size(self.photo, self.settings.size)))
+
+    def begin(self) -> Tensor:
+        """The picture that the first level starts from, sRGB (1, 3, H, W) in [0, 1]."""
+        level, inputs, init = self.levels[0], self.inputs, self.settings.init
+        size = level.height, level.width
+        if self.start is not None:
+            return images.cover(self.start.to(inputs.photo.device), size)
+        if init == "noise":
+            generator = torch.Generator().manual_seed(self.settings.seed)  # on the CPU: the same for every device
+            return (0.5 + 0.1 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1).to(inputs.photo.device)
+        if init == "style":
+            return images.cover(inputs.paintings[0], size)
+        return images.resize(inputs.photo, size)
+
+
+def _check_counts(styles: int, masks: int, settings: Settings) -> None:
+    if not 1 <= styles <= LIMITS.styles:
+        raise ValueError(f"{styles} style pictures given; give 1 to {LIMITS.styles}")
+    if settings.style_blend is not None and len(settings.style_blend) != styles:
+        raise ValueError(f"style_blend has {len(settings.style_blend)} weights for {styles} styles; give one each")
+    if masks not in (0, 1, styles):
+        raise ValueError(f"{masks} masks given for {styles} styles; give one for all of them, or one for each")
+
+
+def _check_original_size(photo: Image.Image, settings: Settings) -> None:
+    megapixels = photo.width * photo.height / 1e6
+    if settings.original_size and megapixels > LIMITS.original_megapixels:
+        raise ValueError(
+            f"original_size asks for {megapixels:.1f} megapixels; the limit is {LIMITS.original_megapixels:g}, "
+            "choose a size instead or make the photo smaller"
+        )
+
+
+def _check_shown(inputs: Inputs) -> None:
+    """Refuse what was there before scaling, or before the photo's transparency, and is not any more."""
+    for number, mask in enumerate(inputs.masks, start=1):
+        if not both(mask, inputs.visible).any():
+            name = _mask_name(number, len(inputs.masks))
+            raise ValueError(f"the {name} leaves nothing to paint; cover more of what shows of the photo")
+    for _, visible in inputs.styles:
+        if visible is not None and not visible.any():
+            raise ValueError("too little shows of the style picture; choose one with less transparency")
+
+
+def _mask_name(number: int, count: int) -> str:
+    return "mask" if count == 1 else f"mask {number}"
+
+
+def _mask(source: images.Source, number: int, count: int) -> Image.Image:
+    name = _mask_name(number, count)
+    mask = images.to_mask(source, name)
+    if mask.getextrema()[1] == 0:
+        raise ValueError(f"the {name} is empty; paint where the style goes, or leave the mask out")
+    return mask
+
+
+def _first(picture: Image.Image, most_px: int) -> Tensor:
+    """The start picture, no larger than useful: sRGB (1, 3, H, W)."""
+    size = images.result_size(picture, min(max(picture.size), most_px))
+    return images.to_tensor(images.scaled(images.split(picture)[0], size))
