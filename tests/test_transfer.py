@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nst
-from nst import Degraded, Finished, Result, Settings, Started, Step, costs, images, schedule, settings, transfer
+from nst import Degraded, Finished, Result, Settings, Started, Step, costs, images, job, schedule, settings, transfer
 from nst.decode import on_white
 from nst.features import FeatureExtractor
 from nst.optimise import Evaluation, minimise
