@@ -253,7 +253,8 @@ class Objective:
         )
         layers = {layer: self._style_layer(layer, activations[layer]) for layer in settings.style_layers}
         style = nothing + sum(weight * layers[layer] for layer, weight in settings.style_layers.items())
-        variation = costs.total_variation(seen)
+        # Reported always, but a weight of 0 needs no gradient.
+        variation = costs.total_variation(seen if settings.total_variation else seen.detach())
         beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
         total = costs.total_cost(content, style, settings.alpha, beta) + settings.total_variation * variation
         return {"total": total, "content": content, "style": style, "total_variation": variation, **layers}
