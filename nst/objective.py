@@ -128,8 +128,10 @@ class Region:
         targets, energies = {}, {}
         for layer in settings.style_layers:
             targets[layer] = statistic.target([style[layer] for style in styles], weights)
-            nothing = statistic.measure(torch.zeros_like(activations[layer]), None)
-            energies[layer] = _energy(statistic.cost(targets[layer], nothing), settings)
+            energies[layer] = 1.0
+            if settings.balance:
+                nothing = statistic.measure(torch.zeros_like(activations[layer]), None)
+                energies[layer] = _energy(statistic.cost(targets[layer], nothing))
         return cls(share, guides, targets, energies)
 
 
@@ -159,7 +161,10 @@ class Targets:
             masks.union(drawn) if drawn else None,
             visible,
             content,
-            {layer: _energy(costs.content_cost(a, torch.zeros_like(a)), settings) for layer, a in content.items()},
+            {
+                layer: _energy(costs.content_cost(a, torch.zeros_like(a))) if settings.balance else 1.0
+                for layer, a in content.items()
+            },
             tuple(_regions(inputs, drawn, visible, size, activations, extractor, settings)),
         )
 
@@ -210,13 +215,13 @@ def _guides(
     }
 
 
-def _energy(cost_of_nothing: Tensor, settings: Settings) -> float:
-    """The cost of a picture that excites nothing makes the balanced cost 1 there. 1.0 when not balancing.
+def _energy(cost_of_nothing: Tensor) -> float:
+    """What a balanced cost is divided by: the cost of a picture that excites nothing, which makes it 1 there.
 
     A target that is nothing itself, such as a style that shows only where poolings drop the border, cannot be balanced:
     an infinite energy leaves its layer out, where the plain cost would outweigh all others a million times.
     """
-    return (float(cost_of_nothing) or math.inf) if settings.balance else 1.0
+    return float(cost_of_nothing) or math.inf
 
 
 @dataclass(frozen=True)

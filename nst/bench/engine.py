@@ -30,7 +30,7 @@ Row = dict[str, Any]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PAIRS = (("chelsea", "impasto"), ("coffee", "watercolour"))  # photo, style
 CPU = torch.device("cpu")
-COARSE_STEPS = (16, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
+COARSE_STEPS = (12, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
 MOST_STEPS = 400
 MARGIN = 0.998  # our own count of the cost comes from bfloat16; this makes sure that the textbook agrees
 
