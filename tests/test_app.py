@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import io
 import time
 from collections.abc import Iterator
@@ -19,12 +21,14 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageColor
 
 import nst
-from nst import Settings
-from nst.settings import STYLE_LAYER_WORDS
-from nst.ui import examples, finish, handlers
+from nst import Settings, recipe
+from nst.settings import QUALITIES, STYLE_LAYER_WORDS
+from nst.ui import examples, finish, handlers, words
 from nst.ui.curve import COLUMNS, SERIES_COLOURS, curve
+from nst.ui.form import order
 from nst.ui.regions import BRUSHES, masks_of
 
+NOT_RESTORED = ("style_2", "style_3", "style_4", "mask", "start")  # pictures
 SMALL = {"size": 128, "quality": "draft"}
 
 
@@ -238,16 +242,22 @@ def test_brushes_and_styles_must_go_together(words: tuple[str, ...], styles: int
 @pytest.fixture(scope="module")
 def kept() -> handlers.Kept:
     photo, style, _, _ = examples.first_sight()
-    result = nst.stylise(photo, style, Settings(size=64, pyramid=False, steps=2))
-    return handlers.Kept(result.image, result.image.size, result.painting)
+    names = dict(inspect.signature(handlers.stylise).parameters.items())
+    given = {name: item.default for name, item in names.items() if item.default is not item.empty}
+    given |= {"photo": photo, "style": style, "content_layer": "relu4_2", "size": 64, "seed": 3, "alpha": 1, "beta": 20}
+    given |= {f"lambda_{layer}": 0.25 for layer in STYLE_LAYER_WORDS}
+    given |= {"quality": "draft", "optimiser": "lbfgs", "init": "content", "total_variation": 2.0}
+    *_, (_, _, _, last) = handlers._run(given, pyramid=False, steps=3)
+    return last
 
 
 def test_colours_of_the_finished_picture_change_without_a_run(kept: handlers.Kept) -> None:
-    picture, changed, _ = finish.recolour(kept, "luminance", 1.0, "after", "png")
+    picture, changed, _, compared = finish.recolour(kept, "luminance", 1.0, "after", "png")
     assert picture.size == kept.picture.size
-    assert picture.tobytes() == kept.painting.recoloured("luminance", 1.0).picture().tobytes()
+    assert picture.tobytes() == kept.result.painting.recoloured("luminance", 1.0).picture().tobytes()
     assert picture.tobytes() != kept.picture.tobytes()
-    back, _, _ = finish.recolour(changed, "style", 1.0, "after", "png")
+    assert compared[1].tobytes() == picture.tobytes()
+    back, *_ = finish.recolour(changed, "style", 1.0, "after", "png")
     assert back.tobytes() == kept.picture.tobytes(), "changing colours must not wear the picture out"
 
 
@@ -267,7 +277,91 @@ def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(
         return len({value for row in rows for value in row})
 
     assert levels(kept) > 500
-    assert levels(handlers.Kept(kept.picture, kept.size)) <= 256, "a stopped run has only eight"
+    assert levels(dataclasses.replace(kept, result=None)) <= 256, "a stopped run has only eight"
+
+
+def test_the_png_says_how_it_was_painted_and_sets_the_controls_again(kept: handlers.Kept) -> None:
+    path = finish.file_of(kept, "png").value["path"]
+    status, strength, *given = finish.restore(path)
+    restored = dict(zip(finish.RESTORED, given, strict=True))
+    assert status.startswith("Settings restored: a picture of 64 x")
+    assert "no control for pyramid, steps" in status
+    assert strength == 65
+    again = order({**restored, "photo": "a", "style": "b", **dict.fromkeys(NOT_RESTORED)})
+    wanted = dataclasses.replace(kept.result.settings, pyramid=True, steps=None, style_blend=(1.0,))
+    assert again.settings == wanted
+    assert str(examples.FOLDER) not in Path(path).read_bytes().decode("latin1"), "no path of the server"
+
+
+def test_colours_changed_after_the_run_are_in_the_recipe(kept: handlers.Kept) -> None:
+    _, _, file, _ = finish.recolour(kept, "pca", 0.5, "after", "png")
+    settings = recipe.read(file.value["path"]).settings
+    assert (settings.colour, settings.colour_amount) == ("pca", 0.5)
+
+
+@pytest.mark.parametrize("kind", ["foreign", "text"])
+def test_a_foreign_file_restores_nothing_and_says_why(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.png"
+    if kind == "foreign":
+        Image.new("RGB", (20, 20)).save(path)
+    else:
+        path.write_text("hello")
+    status, *rest = finish.restore(str(path))
+    assert status.startswith("No settings restored: this")
+    assert all(isinstance(value, dict) and "value" not in value for value in rest), "every control stays"
+
+
+def test_go_on_and_bigger_start_from_the_picture(kept: handlers.Kept) -> None:
+    photo, style, _, _ = examples.first_sight()
+    values = [photo, style, 1, 10, *[0.2] * 5, "relu4_2", 64, "draft", "lbfgs", "content", 0, 0]
+    defaults = [item.default for item in list(inspect.signature(handlers.stylise).parameters.values())[len(values) :]]
+    for handler, longer in ((handlers.go_on, 64), (handlers.paint_bigger, 128)):
+        *_, (picture, _, _, after) = handler(kept, *values, *defaults)
+        assert max(picture.size) == longer
+        assert len(after.result.history) == QUALITIES["draft"][1]
+        assert after.order.start.tobytes() == kept.picture.tobytes()
+    refused = handlers.go_on(None, *values, *defaults)
+    assert "press Stylise first" in next(refused)[2]
+
+
+def test_the_time_lapse_runs_from_the_photo_to_the_picture(kept: handlers.Kept) -> None:
+    path, _ = finish.film_of(kept, "webp")
+    film = Image.open(path)
+    assert film.n_frames >= 3
+    first = np.asarray(film.convert("RGB"), dtype=float)
+    photo = Image.open(examples.first_sight()[0]).convert("RGB").resize(film.size, Image.Resampling.LANCZOS)
+    assert np.abs(first - np.asarray(photo)).mean() < 6
+    film.seek(film.n_frames - 1)
+    assert np.abs(np.asarray(film.convert("RGB"), dtype=float) - np.asarray(kept.picture)).mean() < 6
+
+
+def costs(step: int, total: float, style: float = 0.2, level: int = 1) -> nst.Costs:
+    return nst.Costs(step, level, (9, 9), 0.0, total, 0.5, style, {}, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("totals", "answer"),
+    [
+        ([2.0] * 5, ""),
+        ([2.0 - 0.05 * n for n in range(20)], "still improving"),
+        ([2.0 - 0.0005 * n for n in range(20)], "barely changing: you can stop"),
+    ],
+)
+def test_the_trend_is_told_in_words(totals: list[float], answer: str) -> None:
+    assert words.trend([costs(n, total) for n, total in enumerate(totals, start=1)]) == answer
+
+
+def test_a_new_level_is_no_trend_yet() -> None:
+    history = [costs(n, 5.0 - 0.1 * n, level=1 + n // 15) for n in range(1, 20)]
+    assert words.trend(history) == ""
+
+
+def test_how_much_is_matched_is_a_share_of_what_was_asked() -> None:
+    assert words.matched(costs(1, 1.0, style=0.07), Settings()) == "style 93 % matched"
+    double = Settings(style_layers=dict.fromkeys(STYLE_LAYER_WORDS, 0.4))
+    assert words.matched(costs(1, 1.0, style=0.14), double) == "style 93 % matched"
+    assert words.matched(costs(1, 1.0), Settings(beta=0)) == "content 50 % matched"
+    assert words.matched(costs(1, 1.0), Settings(balance=False)) == ""
 
 
 def test_a_painted_layer_that_is_empty_or_no_picture_is_no_mask(tmp_path: Path) -> None:

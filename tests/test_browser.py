@@ -241,6 +241,47 @@ def test_texture_and_content_alone_are_one_click(page: Page) -> None:
         assert (alpha == "0", beta == "0") == (cost == "style", cost == "content")
 
 
+def test_compare_time_lapse_continue_and_bigger_follow_a_run(page: Page) -> None:
+    choose_size(page, 128)
+    expect(page.locator("#go-on")).to_be_disabled()
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    page.get_by_role("tab", name="Compare").click()
+    before, after = page.locator("#compare img").all()[:2]
+    assert before.get_attribute("src") != after.get_attribute("src")
+    page.get_by_role("tab", name="Time-lapse").click()
+    expect(page.locator("#film img")).to_be_visible()
+    expect(page.locator("#film-download")).to_be_enabled()
+    page.get_by_role("tab", name="Picture").click()
+    for button, size in (("go-on", "128 x 85 px"), ("bigger", "256 x 170 px")):
+        page.locator(f"#{button}").click()
+        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text(f"Finished: {size}", timeout=WAIT_MS)
+
+
+def test_dropping_our_png_sets_the_controls(page: Page, tmp_path: Path) -> None:
+    choose_size(page, 128)
+    beta = page.get_by_label("number input for beta: style")
+    beta.fill("31.6")
+    beta.press("Enter")
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    expect(page.locator("#download")).to_be_enabled(timeout=WAIT_MS)
+    with page.expect_download() as started:
+        page.locator("#download").click()
+    path = tmp_path / "ours.png"
+    started.value.save_as(path)
+    page.reload()
+    expect(page.get_by_label("number input for beta: style")).to_have_value("10", timeout=WAIT_MS)
+    unfold(page, "recipe")
+    page.locator("#recipe input[type=file]").set_input_files(path)
+    expect(page.locator("#status")).to_contain_text("Settings restored", timeout=WAIT_MS)
+    expect(page.get_by_label("number input for beta: style")).to_have_value("31.6")
+    expect(page.get_by_label("number input for Strength")).to_have_value("75")
+    unfold(page, "size")
+    expect(page.get_by_label("number input for Size")).to_have_value("128")
+
+
 def test_the_file_format_can_be_chosen_after_the_run(page: Page, tmp_path: Path) -> None:
     choose_size(page, 128)
     page.locator("#stylise-button").click()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gradio as gr
+from gradio.components import Component
 
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
-from nst.ui import finish
+from nst.ui import finish, handlers
 from nst.ui.regions import BRUSHES
 
 DEFAULTS = Settings()
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
-PAGE_SIZES = (128, 1024)  # px: what a visitor may ask of a shared machine
+SMALLEST_PX = 128
 AT_ONCE = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # handlers that need no waiting
 SOFT_EDGE = 0.02  # of a mask painted by hand
 
@@ -41,17 +42,18 @@ def number(name: str, low: float, high: float, step: float, label: str) -> gr.Sl
     return gr.Slider(low, high, getattr(DEFAULTS, name), step=step, label=label, info=HELP[name])
 
 
-def size_and_strokes() -> list[gr.components.Component]:
-    """Size, quality, style scale, and whether the result takes the photo's own size."""
+def size_and_strokes() -> dict[str, Component]:
+    """Size, quality, style scale, time budget, and whether the result takes the photo's own size."""
     with gr.Accordion("Size and strokes", open=False, elem_id="size"):
-        size = number("size", *PAGE_SIZES, 32, "Size")
+        size = number("size", SMALLEST_PX, handlers.LARGEST_PX, 32, "Size")
         quality = gr.Radio(list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"])
         scale = number("style_scale", LIMITS.smallest_style_scale, LIMITS.style_scale, 0.05, "Stroke size")
+        budget = gr.Slider(0, 600, 0, step=5, label="Time budget", info="Stop after so many seconds; 0 for no limit.")
         original = gr.Checkbox(DEFAULTS.original_size, label="Photo's own size", info=HELP["original_size"])
-    return [size, quality, scale, original]
+    return {"size": size, "quality": quality, "style_scale": scale, "max_seconds": budget, "original_size": original}
 
 
-def weights() -> tuple[gr.Accordion, list[gr.Slider], list[gr.Slider], gr.Dataframe, list[gr.Button]]:
+def weights() -> tuple[gr.Accordion, dict[str, Component], list[gr.Button]]:
     """alpha and beta, a lambda for each style layer, the other layers, and the two extremes that students ask for."""
     with gr.Accordion("Weights", open=True, elem_id="weights") as panel:
         alpha = number("alpha", 0, 10, 0.1, "alpha: content")
@@ -77,35 +79,36 @@ def weights() -> tuple[gr.Accordion, list[gr.Slider], list[gr.Slider], gr.Datafr
                 max_height=320,
                 label="Any other layer of the network, deeper ones further down: 0 leaves it out",
             )
-    return panel, [alpha, beta], lambdas, table, [texture, rebuild]
+    named = {f"lambda_{layer}": slider for layer, slider in zip(STYLE_LAYER_WORDS, lambdas, strict=True)}
+    return panel, {"alpha": alpha, "beta": beta, **named, "other_layers": table}, [texture, rebuild]
 
 
-def more_styles() -> tuple[list[gr.Image], list[gr.Slider]]:
+def more_styles() -> dict[str, Component]:
     """Up to three further style pictures, and how much each of all counts."""
     with gr.Accordion("More styles", open=False, elem_id="more-styles"):
         gr.Markdown("Up to four style pictures are blended, or painted each in its own place: see *Where to paint*.")
-        pictures, shares = [], [_share(1)]
+        asked: dict[str, Component] = {"share_1": _share(1)}
         for index in range(2, LIMITS.styles + 1):
-            pictures.append(picture_input(f"Style {index}", height=140, elem_id=f"style-{index}"))
-            shares.append(_share(index))
-    return pictures, shares
+            asked[f"style_{index}"] = picture_input(f"Style {index}", height=140, elem_id=f"style-{index}")
+            asked[f"share_{index}"] = _share(index)
+    return asked
 
 
 def _share(index: int) -> gr.Slider:
     return gr.Slider(0, 1, 1.0, step=0.05, label=f"How much style {index} counts")
 
 
-def colours() -> list[gr.components.Component]:
+def colours() -> dict[str, Component]:
     """Whose colours the result has; the amount also changes the finished picture."""
     with gr.Accordion("Colour", open=False, elem_id="colour"):
         colour = choice("colour", gr.Dropdown, "Colours")
         amount = number("colour_amount", 0, 1, 0.05, "Amount")
         when = choice("colour_when", gr.Radio, "When")
         gr.Markdown("With *after*, both controls above change the finished picture at once, without a new run.")
-    return [colour, when, amount]
+    return {"colour": colour, "colour_when": when, "colour_amount": amount}
 
 
-def places(photo: gr.Image) -> tuple[gr.Image, gr.Slider]:
+def places(photo: gr.Image) -> dict[str, Component]:
     """Paint where the style goes. The painted layer is kept in a picture of its own, which programs can give, too."""
     with gr.Accordion("Where to paint", open=False, elem_id="places"):
         gr.Markdown(
@@ -130,21 +133,29 @@ def places(photo: gr.Image) -> tuple[gr.Image, gr.Slider]:
     show.click(finish.show_canvas, photo, [editor, mask], **AT_ONCE)
     photo.change(lambda: (None, None), None, [editor, mask], **AT_ONCE)  # another photo: what was painted is void
     editor.change(lambda layer: layer, editor, mask, **AT_ONCE)
-    return mask, edge
+    return {"mask": mask, "mask_edge": edge}
 
 
-def advanced() -> list[gr.components.Component]:
+def advanced() -> dict[str, Component]:
     """Content layer, optimiser, start, statistic, pooling, smoothing and seed."""
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         layers = [layer for layer in layer_names(DEFAULTS.backbone) if layer.startswith("relu")]
         (first_layer,) = DEFAULTS.content_layers
-        content_layer = gr.Dropdown(layers, value=first_layer, label="Content layer", info=HELP["content_layers"])
-        optimiser = choice("optimiser", gr.Dropdown)
-        init = choice("init", gr.Dropdown, "Start from")
-        start = picture_input("Or start from this picture", height=140, elem_id="start")
-        statistic = choice("statistic", gr.Dropdown, "Style statistic")
-        pooling = choice("pooling", gr.Dropdown)
-        variation = number("total_variation", 0, 100, 1, "Total variation")
-        averaging = number("averaging", 0, 0.95, 0.05, "Averaging")
-        seed = gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed", info=HELP["seed"])
-    return [content_layer, optimiser, init, variation, seed, start, statistic, pooling, averaging]
+        return {
+            "content_layer": gr.Dropdown(layers, value=first_layer, label="Content layer", info=HELP["content_layers"]),
+            "optimiser": choice("optimiser", gr.Dropdown),
+            "init": choice("init", gr.Dropdown, "Start from"),
+            "start": picture_input("Or start from this picture", height=140, elem_id="start"),
+            "statistic": choice("statistic", gr.Dropdown, "Style statistic"),
+            "pooling": choice("pooling", gr.Dropdown),
+            "total_variation": number("total_variation", 0, 100, 1, "Total variation"),
+            "averaging": number("averaging", 0, 0.95, 0.05, "Averaging"),
+            "seed": gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed", info=HELP["seed"]),
+        }
+
+
+def recipe() -> gr.File:
+    """Where one of our PNGs gives its settings back."""
+    with gr.Accordion("Restore settings", open=False, elem_id="recipe"):
+        gr.Markdown("Each PNG from this page holds the settings it was painted with. Drop one to set all controls.")
+        return gr.File(label="One of our PNGs", file_types=[".png"], type="filepath", height=110)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +13,11 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from nst import images
+from nst import images, recipe, timelapse
 from nst.decode import on_white
 from nst.encode import FORMATS, encode
-from nst.ui.handlers import Kept
+from nst.ui.form import DEFAULTS, values
+from nst.ui.handlers import PARAMETERS, Kept
 
 CANVAS_PX = 512  # longer side of the photo that a mask is painted on
 
@@ -57,39 +60,112 @@ def show_canvas(photo: str | None) -> tuple[Image.Image | None, None]:
 
 
 def show_waiting() -> tuple[object, ...]:
-    """After the click Stop takes the place of Stylise -> (stylise button, stop button, download, status, kept)."""
+    """After the click Stop takes the place of Stylise -> (those of `show_done`, status)."""
     status = "Waiting for the processor: one picture is painted at a time ..."
-    return gr.Button(visible=False), gr.Button(visible=True), gr.DownloadButton(interactive=False), status, None
+    idle = gr.Button(interactive=False)
+    return (
+        gr.Button(visible=False),
+        gr.Button(visible=True),
+        gr.DownloadButton(interactive=False),
+        idle,
+        idle,
+        None,
+        status,
+    )
 
 
 def show_done(kept: Kept | None, format: str) -> tuple[object, ...]:
-    """After a run the buttons change back and the file is ready -> (stylise button, stop button, download)."""
-    return gr.Button(visible=True), gr.Button(visible=False), file_of(kept, format)
+    """After a run the buttons change back, and what can be made of it is ready.
+
+    -> (stylise button, stop button, download, go on, bigger, compare)
+    """
+    more = gr.Button(interactive=kept is not None)
+    return gr.Button(visible=True), gr.Button(visible=False), file_of(kept, format), more, more, comparison(kept)
 
 
 def show_stopped(kept: Kept | None, format: str) -> tuple[object, ...]:
-    """After Stop the last picture is the result -> (stylise button, stop button, download, status)."""
+    """After Stop the last picture is the result -> those of `show_done`, status."""
     status = "Stopped before the first picture." if kept is None else "Stopped. The picture so far is your result."
     return *show_done(kept, format), status
 
 
+def comparison(kept: Kept | None) -> tuple[Image.Image, Image.Image] | None:
+    """The photo and the picture, of one size, for the slider between them."""
+    if kept is None:
+        return None
+    picture = on_white(kept.picture)
+    photo = on_white(images.load(kept.order.photo, "photo"))
+    return images.scaled(photo, picture.size[::-1]), picture
+
+
 def file_of(kept: Kept | None, format: str) -> gr.DownloadButton:
-    """The newest picture as a file. Before the end of a run there are only 8 bits to write."""
+    """The newest picture as a file, a PNG with its recipe. Before the end of a run there are only 8 bits to write."""
     if kept is None:
         return gr.DownloadButton(interactive=False)
-    if format == "png16" and kept.painting is None:
+    painting = kept.in_full()
+    if format == "png16" and painting is None:
         format = "png"
-    picture = kept.painting.pixels() if kept.painting else kept.picture.resize(kept.size, Image.Resampling.BICUBIC)
-    content = encode(picture, format)
+    picture = painting.pixels() if painting else kept.picture.resize(kept.size, Image.Resampling.BICUBIC)
+    text = _recipe(kept) if FORMATS[format].keeps_text else None
     name = f"stylised{FORMATS[format].suffixes[0]}"
-    return gr.DownloadButton(value=save_bytes_to_cache(content, name, get_upload_folder()), interactive=True)
+    return gr.DownloadButton(value=_saved(encode(picture, format, text), name), interactive=True)
+
+
+def _saved(content: bytes, name: str) -> str:
+    return save_bytes_to_cache(content, name, get_upload_folder())
+
+
+def _recipe(kept: Kept) -> dict[str, str] | None:
+    """What the PNG says of its making; of a run that was stopped there is no result to describe."""
+    if kept.result is None:
+        return None
+    run, result = kept.order, kept.result
+    if kept.painting:  # recoloured since
+        colours = {"colour": kept.painting.colour, "colour_amount": kept.painting.amount, "colour_when": "after"}
+        result = dataclasses.replace(result, settings=dataclasses.replace(result.settings, **colours))
+    inputs = recipe.fingerprints(run.photo, run.styles, run.masks, run.start)
+    return recipe.text(recipe.Recipe.of(result, inputs))
+
+
+def film_of(kept: Kept | None, format: str) -> tuple[object, ...]:
+    """The run as an animation -> (picture, download)."""
+    if kept is None:
+        return None, gr.DownloadButton(interactive=False)
+    path = _saved(kept.film.encode(format), f"time_lapse{timelapse.FORMATS[format].suffix}")
+    return path, gr.DownloadButton(value=path, interactive=True)
 
 
 def recolour(kept: Kept | None, method: str, amount: float, when: str, format: str) -> tuple[object, ...]:
-    """The finished picture in other colours, without a new run -> (picture, kept, download)."""
-    if kept is None or kept.painting is None or when != "after":
-        return gr.skip(), gr.skip(), gr.skip()
-    painting = kept.painting.recoloured(method, amount)
+    """The finished picture in other colours, without a new run -> (picture, kept, download, compare)."""
+    if kept is None or kept.result is None or when != "after":
+        return (gr.skip(),) * 4
+    painting = kept.in_full().recoloured(method, amount)
     picture = painting.picture()
-    changed = Kept(picture, picture.size, painting)
-    return on_white(picture), changed, file_of(changed, format)
+    changed = dataclasses.replace(kept, picture=picture, painting=painting)
+    return on_white(picture), changed, file_of(changed, format), comparison(changed)
+
+
+def restore(path: str | None) -> tuple[object, ...]:
+    """The controls of a picture's recipe -> (status, strength, one value for each of `RESTORED`)."""
+    if path is None:
+        return (gr.skip(),) * (2 + len(RESTORED))
+    try:
+        found = recipe.read(path)
+    except ValueError as error:
+        return (f"No settings restored: {error}.", gr.skip(), *(gr.skip(),) * len(RESTORED))
+    given, missing = values(found.settings)
+    status = f"Settings restored: a picture of {found.width} x {found.height} px painted in {found.steps} steps."
+    if missing:
+        status += f" The page has no control for {', '.join(missing)}."
+    if "start" in found.inputs:
+        status += " It was painted on from another picture: give that one under Advanced."
+    strength = strength_of(found.settings.alpha, found.settings.beta)
+    return status, strength, *(given[name] for name in RESTORED)
+
+
+def strength_of(alpha: float, beta: float) -> int:
+    """Where the strength slider stands for these weights, from 0 to 100."""
+    return round(min(100, max(0, 50 * math.log10(max(beta, 0.01) / max(alpha, 0.1)))))
+
+
+RESTORED = tuple(name for name in PARAMETERS if name in values(DEFAULTS)[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,17 @@ import gradio as gr
 import pandas as pd
 from PIL import Image
 
-from nst import Costs, Degraded, Finished, Result, Settings, Started, Step, stylise_events
+from nst import Costs, Degraded, Event, Finished, Result, Settings, Started, Step, stylise_events
 from nst.decode import on_white
 from nst.painting import Painting
+from nst.settings import QUALITIES
+from nst.timelapse import Timelapse
+from nst.ui import words
 from nst.ui.curve import curve
-from nst.ui.regions import masks_of
+from nst.ui.form import Order, order
 from nst.weights import WeightsError
 
+LARGEST_PX = 1024  # longer side that a visitor may ask of a shared machine
 log = logging.getLogger(__name__)
 
 DEFAULTS = Settings()
@@ -25,11 +30,22 @@ DEFAULTS = Settings()
 
 @dataclass(frozen=True)
 class Kept:
-    """What the server keeps for a visitor: the newest picture, and after a run what its colours can be changed with."""
+    """What the server keeps for a visitor: the newest picture, and what else can be made of the run."""
 
     picture: Image.Image
     size: tuple[int, int]  # (width, height) that the file will have; small levels are scaled up
-    painting: Painting | None = None
+    film: Timelapse
+    order: Order
+    result: Result | None = None  # once the run is finished
+    painting: Painting | None = None  # in other colours than the result's
+
+    def in_full(self) -> Painting | None:
+        """The finished painting in the colours that the page shows."""
+        return self.painting or (self.result and self.result.painting)
+
+    def uncoloured(self) -> Image.Image:
+        """The picture as it was painted, before it was given the photo's colours."""
+        return self.result.painting.recoloured("style", 1.0).picture() if self.result else self.picture
 
 
 # What one yield shows: picture, loss curve, status line, and what the server keeps.
@@ -72,6 +88,7 @@ def stylise(
     colour_amount: float = DEFAULTS.colour_amount,
     mask: str | None = None,
     mask_edge: float = DEFAULTS.mask_edge,
+    max_seconds: float = 0,
 ) -> Iterator[Shown]:
     """Repaint a photo in the style of another picture. Streams (picture, curve, status) while it works.
 
@@ -111,42 +128,41 @@ def stylise(
         colour_amount: How far the colours change, from 0 to 1.
         mask: Where the style goes: white, or painted on nothing; red, green, blue and yellow for styles 1 to 4.
         mask_edge: Width of the mask's soft edge as a share of the longer side.
+        max_seconds: Stop after so many seconds with the picture so far; 0 for no limit.
 
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.
     """
-    lambdas = (lambda_relu1_1, lambda_relu2_1, lambda_relu3_1, lambda_relu4_1, lambda_relu5_1)
-    offered = zip((style, style_2, style_3, style_4), (share_1, share_2, share_3, share_4), strict=True)
+    yield from _run(locals())
+
+
+PARAMETERS = tuple(inspect.signature(stylise).parameters)
+
+
+def go_on(kept: Kept | None, *values: Any) -> Iterator[Shown]:
+    """More steps from the picture on the page, at its size; `values` are those of `stylise`."""
+    yield from _from_here(kept, values)
+
+
+def paint_bigger(kept: Kept | None, *values: Any) -> Iterator[Shown]:
+    """The picture on the page twice as large, with finer strokes; `values` are those of `stylise`."""
+    yield from _from_here(kept, values, times=2)
+
+
+def _from_here(kept: Kept | None, values: Sequence[Any], times: int = 1) -> Iterator[Shown]:
+    if kept is None:
+        yield from _refuse("There is no picture of yours to go on from yet; press Stylise first.")
+    given = {**dict(zip(PARAMETERS, values, strict=True)), "start": kept.uncoloured(), "original_size": False}
+    steps = QUALITIES[given["quality"]][1]
+    given["size"] = min(times * max(kept.size), LARGEST_PX)
+    yield from _run(given, pyramid=False, steps=steps)
+
+
+def _run(given: Mapping[str, Any], **changes: Any) -> Iterator[Shown]:
+    """Paint what was ordered; whatever goes wrong ends in a sentence."""
     try:
-        if photo is None or style is None:
-            missing = "photo" if photo is None else "style picture"
-            raise ValueError(f"there is no {missing} yet; drop one, or click one of the examples")
-        styles, shares = zip(*[(picture, share) for picture, share in offered if picture is not None], strict=True)
-        style_layers, content_layers = _layers(other_layers)
-        settings = Settings(
-            alpha=alpha,
-            beta=beta,
-            style_layers={**dict(zip(DEFAULTS.style_layers, lambdas, strict=True)), **style_layers},
-            content_layers={content_layer: 1.0, **content_layers},
-            style_blend=shares,
-            style_scale=style_scale,
-            statistic=statistic,
-            colour=colour,
-            colour_when=colour_when,
-            colour_amount=colour_amount,
-            mask_edge=mask_edge,
-            size=_whole("size", size),
-            original_size=original_size,
-            quality=quality,
-            optimiser=optimiser,
-            init=init,
-            pooling=pooling,
-            total_variation=total_variation,
-            averaging=averaging,
-            seed=_whole("seed", seed),
-        )
-        places = masks_of(mask, len(styles))
-        yield from _frames(stylise_events(photo, styles, settings, masks=places, start=start))
+        run = order(given, **changes)
+        yield from _frames(stylise_events(run.photo, run.styles, run.settings, masks=run.masks, start=run.start), run)
     except (ValueError, WeightsError) as error:
         yield from _refuse(_sentence(str(error)))
     except Exception:
@@ -160,56 +176,29 @@ def _refuse(sentence: str) -> Iterator[tuple[Any, ...]]:
     raise gr.Error(sentence, print_exception=False)
 
 
-def _frames(events: Iterator[Started | Step | Degraded | Finished]) -> Iterator[Shown]:
+def _frames(events: Iterator[Event], run: Order) -> Iterator[Shown]:
     """What the page shows at the start, at each preview and at the end. Closing it closes the run."""
     history: list[Costs] = []
+    film = Timelapse()
     notice = ""
     for event in events:
         match event:
             case Started() as started:
+                film.add(started.preview)
                 yield started.preview, curve(()), "Looking at the two pictures ...", None
             case Step(costs=costs, preview=preview):
                 history.append(costs)
                 if preview is not None:
-                    kept = Kept(preview, started.preview.size)
-                    yield preview, curve(history), _progress(started, event), kept
+                    film.add(preview)
+                    kept = Kept(preview, started.preview.size, film, run)
+                    yield preview, curve(history), words.progress(started, event, history), kept
             case Degraded(reason=reason):
                 notice = f" {reason}"
             case Finished(result=result):
-                kept = Kept(result.image, result.image.size, result.painting)
-                yield on_white(result.image), curve(history), _summary(result) + notice, kept
-
-
-def _progress(started: Started, step: Step) -> str:
-    costs = step.costs
-    place = f"level {costs.level} of {len(started.levels)}, {max(costs.size)} px, step {costs.step} of {started.steps}"
-    return f"{place.capitalize()}, {step.eta_seconds:.0f} s left. {started.compute}"
-
-
-def _summary(result: Result) -> str:
-    size = f"{result.image.width} x {result.image.height} px"
-    return f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps. {result.compute}"
-
-
-def _layers(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, float]]:
-    """The table of further layers -> style and content layers whose number is not 0."""
-    style, content = {}, {}
-    for layer, weight, content_weight in rows:
-        for chosen, value in ((style, weight), (content, content_weight)):
-            try:
-                number = float(value or 0)
-            except (TypeError, ValueError):
-                raise ValueError(f"{layer} has {value!r:.20} in the table of layers; give a number") from None
-            if number != 0:
-                chosen[layer] = number
-    return style, content
-
-
-def _whole(name: str, value: float) -> int:
-    """A number from a slider or a client as an int; fractions are refused, not cut off."""
-    if value is None or value % 1 != 0:  # true for NaN and infinity too
-        raise ValueError(f"{name}={value} must be a whole number")
-    return int(value)
+                seen = on_white(result.image)
+                film.add(seen)
+                kept = Kept(result.image, result.image.size, film, run, result)
+                yield seen, curve(history), words.summary(result) + notice, kept
 
 
 def _sentence(message: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import gradio as gr
+from gradio.components import Component
+from gradio.events import Dependency
 
+from nst import timelapse
 from nst.encode import FORMATS
 from nst.ui import controls, examples, finish, handlers
 from nst.ui.controls import AT_ONCE, DEFAULTS
@@ -27,47 +31,86 @@ def build() -> gr.Accordion:
                 stylise = gr.Button("Stylise", variant="primary", size="lg", elem_id="stylise-button")
                 stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
             with gr.Column(elem_id="panels"):
-                size, quality, scale, original = controls.size_and_strokes()
-                weights_panel, (alpha, beta), lambdas, table, extremes = controls.weights()
-                styles, shares = controls.more_styles()
-                colours = controls.colours()
-                mask, edge = controls.places(photo)
-                content_layer, optimiser, init, variation, seed, *others = controls.advanced()
+                asked = {"photo": photo, "style": style, **controls.size_and_strokes()}
+                weights_panel, weights, extremes = controls.weights()
+                asked |= weights | controls.more_styles() | controls.colours() | controls.places(photo)
+                asked |= controls.advanced()
+                recipe = controls.recipe()
         with gr.Column(scale=7, min_width=320, elem_id="outputs"):
-            picture, status, chart, format, download = _outputs()
+            shown = _outputs()
     kept = gr.State(None, time_to_live=3600)
 
+    alpha, beta, init = asked["alpha"], asked["beta"], asked["init"]
     _couple(strength, alpha, beta)
-    inputs = [photo, style, alpha, beta, *lambdas, content_layer, size, quality, optimiser, init, variation, seed]
-    inputs += [*others, scale, original, *styles, *shares, table, *colours, mask, edge]
-    shown = [picture, chart, status, kept]
-    buttons = [stylise, stop, download]
+    page = Page(asked, shown, stylise, stop, kept)
     extreme = [button.click(*_extreme(button, alpha, beta, init), **AT_ONCE) for button in extremes]
-    runs = _connect([stylise.click, *(event.then for event in extreme)], inputs, shown, buttons, format)
-    stop.click(finish.show_stopped, [kept, format], [*buttons, status], cancels=runs, **AT_ONCE)
-    format.input(finish.file_of, [kept, format], download, **AT_ONCE)
-    colour, when, amount = colours
-    for changed in (colour.input, when.input, amount.input):
-        changed(
-            finish.recolour, [kept, colour, amount, when, format], [picture, kept, download],
-            trigger_mode="always_last", **AT_ONCE,
-        )  # fmt: skip
+    runs = [page.connect(stylise.click, handlers.stylise, api_name="stylise")]
+    runs += [page.connect(event.then, handlers.stylise) for event in extreme]
+    runs += [page.connect(shown[name].click, handler, kept) for name, handler in MORE.items()]
+    done = [kept, shown["format"]]
+    stop.click(finish.show_stopped, done, [*page.afterwards, shown["status"]], cancels=runs, **AT_ONCE)
+    _finish(asked, shown, kept)
+    restored = [shown["status"], strength, *(asked[name] for name in finish.RESTORED)]
+    recipe.upload(finish.restore, recipe, restored, **AT_ONCE)
     return weights_panel
 
 
-def _connect(triggers: Sequence, inputs: list, shown: list, buttons: list, format: gr.Dropdown) -> list:
-    """Let each trigger start a run, the first of them being the endpoint for programs. Returns the runs."""
-    _, _, status, kept = shown
-    runs = []
-    for trigger in triggers:
-        waiting = trigger(finish.show_waiting, None, [*buttons, status, kept], **AT_ONCE)
-        names = {"api_visibility": "private"} if runs else {"api_name": "stylise"}
-        limits = {"concurrency_limit": JOBS_AT_ONCE, "concurrency_id": "device"}
-        run = waiting.then(handlers.stylise, inputs, shown, show_progress="hidden", **limits, **names)
+MORE = {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}
+
+
+@dataclass(frozen=True)
+class Page:
+    """The components that take part in a run."""
+
+    asked: Mapping[str, Component]  # by the endpoint's parameters
+    shown: Mapping[str, Component]
+    stylise: gr.Button
+    stop: gr.Button
+    kept: gr.State
+
+    @property
+    def afterwards(self) -> list[Component]:
+        """What changes when a run begins and ends, as `finish.show_done` gives it."""
+        names = ("download", "go_on", "bigger", "compare")
+        return [self.stylise, self.stop, *(self.shown[name] for name in names)]
+
+    def connect(
+        self, trigger: Callable, handler: Callable, *first: Component, api_name: str | None = None
+    ) -> Dependency:
+        """Let a trigger start a run; one with an `api_name` is the endpoint for programs. Returns the run."""
+        shown = self.shown
+        waiting = trigger(finish.show_waiting, None, [*self.afterwards, shown["status"]], **AT_ONCE)
+        names = {"api_name": api_name} if api_name else {"api_visibility": "private"}
+        run = waiting.then(
+            handler,
+            [*first, *(self.asked[name] for name in handlers.PARAMETERS)],
+            [shown["picture"], shown["chart"], shown["status"], self.kept],
+            show_progress="hidden",
+            concurrency_limit=JOBS_AT_ONCE,
+            concurrency_id="device",
+            **names,
+        )
         for outcome in (run.success, run.failure):
-            outcome(finish.show_done, [kept, format], buttons, **AT_ONCE)
-        runs.append(run)
-    return runs
+            outcome(finish.show_done, [self.kept, shown["format"]], self.afterwards, **AT_ONCE)
+        return run
+
+
+def _finish(asked: Mapping[str, Component], shown: Mapping[str, Component], kept: gr.State) -> None:
+    """What can be done with a picture without a new run: format, colours, time-lapse."""
+    format, download = shown["format"], shown["download"]
+    format.input(finish.file_of, [kept, format], download, **AT_ONCE)
+    film = [kept, shown["film_format"]]
+    for event in (shown["film_tab"].select, shown["film_format"].input):
+        event(finish.film_of, film, [shown["film"], shown["film_download"]], **AT_ONCE)
+    colours = [asked[name] for name in ("colour", "colour_amount", "colour_when")]
+    for component in colours:
+        component.input(
+            finish.recolour,
+            [kept, *colours, format],
+            [shown["picture"], kept, download, shown["compare"]],
+            trigger_mode="always_last",
+            **AT_ONCE,
+        )
 
 
 def _couple(strength: gr.Slider, alpha: gr.Slider, beta: gr.Slider) -> None:
@@ -96,22 +139,42 @@ def _pictures() -> list[gr.Image]:
     return inputs
 
 
-def _outputs() -> tuple[gr.Image, gr.Markdown, gr.LinePlot, gr.Dropdown, gr.DownloadButton]:
-    """The picture, the status line, the loss curve, the format and the download."""
-    _, _, result, costs = examples.first_sight()
-    picture = gr.Image(
-        result,
-        format="jpeg",  # a frame encodes in 2 ms; webp and png take 40
-        label="Picture",
-        interactive=False,
-        buttons=["fullscreen"],
-        elem_id="picture",
-        alt_text="The photo being repainted",
-    )
-    status = gr.Markdown(
+def _outputs() -> dict[str, Component]:
+    """The picture and what else is shown of a run, by name."""
+    photo, _, result, costs = examples.first_sight()
+    shown: dict[str, Component] = {}
+    with gr.Tabs(elem_id="views"):
+        with gr.Tab("Picture"):
+            shown["picture"] = gr.Image(
+                result,
+                format="jpeg",  # a frame encodes in 2 ms; webp and png take 40
+                show_label=False,
+                interactive=False,
+                buttons=["fullscreen"],
+                elem_id="picture",
+                alt_text="The photo being repainted",
+            )
+        with gr.Tab("Compare", elem_id="compare-tab"):
+            shown["compare"] = gr.ImageSlider(
+                (photo, result), show_label=False, interactive=False, format="jpeg", buttons=[], elem_id="compare"
+            )
+        with gr.Tab("Time-lapse", elem_id="film-tab") as shown["film_tab"]:
+            shown["film"] = gr.Image(
+                show_label=False,
+                interactive=False,
+                type="filepath",
+                buttons=[],
+                elem_id="film",
+                alt_text="The run again",
+            )
+            with gr.Row(elem_id="film-file"):
+                formats = [(kind.words.split(":")[0], key) for key, kind in timelapse.FORMATS.items()]
+                shown["film_format"] = gr.Dropdown(formats, value="webp", label="Animation", elem_id="film-format")
+                shown["film_download"] = gr.DownloadButton("Download", interactive=False, elem_id="film-download")
+    shown["status"] = gr.Markdown(
         "An example. Press Stylise to paint it yourself, or choose your own pictures.", elem_id="status"
     )
-    chart = gr.LinePlot(
+    shown["chart"] = gr.LinePlot(
         curve_of_csv(costs),
         x=COLUMNS[0],
         y=COLUMNS[1],
@@ -124,7 +187,9 @@ def _outputs() -> tuple[gr.Image, gr.Markdown, gr.LinePlot, gr.Dropdown, gr.Down
         buttons=["export"],
     )
     with gr.Row(elem_id="take-away"):
+        shown["go_on"] = gr.Button("Continue", interactive=False, elem_id="go-on")
+        shown["bigger"] = gr.Button("Bigger", interactive=False, elem_id="bigger")
         formats = [(kind.words.split(":")[0], key) for key, kind in FORMATS.items()]
-        format = gr.Dropdown(formats, value="png", label="File format", elem_id="format")
-        download = gr.DownloadButton("Download", interactive=False, elem_id="download")
-    return picture, status, chart, format, download
+        shown["format"] = gr.Dropdown(formats, value="png", label="File format", elem_id="format")
+        shown["download"] = gr.DownloadButton("Download", interactive=False, elem_id="download")
+    return shown

@@ -1,0 +1,325 @@
+"""A run's settings in the PNG and in the page's address, and back: whoever has the picture can paint it again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from numbers import Integral, Real
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from nst import images
+from nst.events import Result
+from nst.settings import LIMITS, Settings
+
+KEYWORD = "nst"  # of the PNG text that holds the recipe
+FORMAT = 1  # rises when an older program would misread a recipe
+LONGEST_TEXT = 32_768  # characters; a recipe that names every layer has a quarter of them
+LONGEST_QUERY = 8_192  # characters; an address that names every layer has half of them
+LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
+_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_line(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 200 and value.isprintable()
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value))
+
+
+def _each(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether a value is a mapping from short names to values for each of which `holds`."""
+
+    def all_hold(value: Any) -> bool:
+        named = isinstance(value, Mapping) and all(re.fullmatch(r"[\w. -]{1,40}", name) for name in value)
+        return named and all(map(holds, value.values()))
+
+    return all_hold
+
+
+# Field of `Recipe` -> whether a value may stand there, and the words for what may.
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "settings": (lambda value: isinstance(value, Settings), "settings"),
+    "inputs": (_each(_is_hash), "SHA-256 by name"),
+    "versions": (_each(_is_line), "a line of text by name"),
+    "compute": (_is_line, "a line of text"),
+    "stopped": (_is_line, "a line of text"),
+    "steps": (_is_whole, "a whole number"),
+    "costs": (_each(_is_finite), "finite numbers by name"),
+    "height": (_is_whole, "a whole number"),
+    "width": (_is_whole, "a whole number"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What it takes to paint a picture again, and how it went. Illegal values raise `ValueError`."""
+
+    settings: Settings
+    inputs: Mapping[str, str]  # as `fingerprints` gives them
+    versions: Mapping[str, str]  # of the programs that decide the numbers
+    compute: str  # device, number format and why
+    stopped: str  # as in `Result`
+    steps: int  # taken over all levels
+    costs: Mapping[str, float]  # of the last step; each layer's is without lambda
+    height: int  # of the picture, px
+    width: int  # px
+
+    def __post_init__(self) -> None:
+        for name, (holds, words) in _RULES.items():
+            value = getattr(self, name)
+            if not holds(value):
+                raise ValueError(f"{name}={value!r:.60} must be {words}; choose the PNG as this program saved it")
+
+    @classmethod
+    def of(cls, result: Result, inputs: Mapping[str, str]) -> Recipe:
+        """The recipe of a finished run, whose pictures have these `fingerprints`."""
+        costs = dataclasses.asdict(result.history[-1]) if result.history else {}  # none when the first step diverged
+        costs = {name: costs.get(name) for name in ("total", "content", "style", "total_variation")} | costs.get(
+            "style_layers", {}
+        )
+        finite = {name: float(cost) for name, cost in costs.items() if _is_finite(cost)}
+        packages = {name: version(name) for name in ("torchvision", "pillow")}  # torchvision is slow to import
+        versions = {"python": platform.python_version(), "torch": str(torch.__version__), **packages}
+        width, height = result.image.size
+        steps = len(result.history)
+        return cls(result.settings, inputs, versions, str(result.compute), result.stopped, steps, finite, height, width)
+
+
+def fingerprint(picture: images.Source, name: str = "picture") -> str:
+    """SHA-256 of size and upright sRGB pixels, as 64 hexadecimal digits: saving losslessly keeps it.
+
+    Colours under full transparency do not count: no run sees them, and other programs change them at will.
+    """
+    seen = images.load(picture, name)
+    if seen.mode == "RGBA":
+        seen.paste((0, 0, 0, 0), mask=seen.getchannel("A").point([255] + [0] * 255))
+    digest = hashlib.sha256(f"{seen.mode} {seen.width} {seen.height} ".encode())
+    digest.update(seen.tobytes())
+    return digest.hexdigest()
+
+
+def fingerprints(
+    photo: images.Source,
+    styles: Sequence[images.Source],
+    masks: Sequence[images.Source] = (),
+    start: images.Source | None = None,
+) -> dict[str, str]:
+    """A run's input pictures (PIL or paths) -> their fingerprints by name: photo, style 1 ..., mask 1 ..., start.
+
+    Nothing else is kept of an upload: no name, no path, no metadata.
+    """
+    named = {"photo": photo}
+    named |= {f"style {number}": style for number, style in enumerate(styles, start=1)}
+    named |= {f"mask {number}": images.to_mask(mask) for number, mask in enumerate(masks, start=1)}
+    named |= {} if start is None else {"start": start}
+    return {name: fingerprint(picture, name) for name, picture in named.items()}
+
+
+def differences(inputs: Mapping[str, str], others: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the pictures that differ, or that only one side has: ("photo", "style 2"). Empty when all agree."""
+    return tuple(name for name in {**inputs, **others} if inputs.get(name) != others.get(name))
+
+
+def text(recipe: Recipe) -> dict[str, str]:
+    """PNG texts by keyword, for `encode`: the recipe as compact JSON with its checksum, and words for people."""
+    words = f"Neural style transfer (Gatys et al. 2015). The text {KEYWORD!r} holds the complete settings."
+    return {"Software": "nst", "Description": words, KEYWORD: _sealed({"format": FORMAT, **_plain(recipe)})}
+
+
+def read(source: str | os.PathLike[str] | bytes | Image.Image) -> Recipe:
+    """The recipe in a PNG: a path, a file's bytes or an opened picture. `ValueError` says in a sentence why not.
+
+    The checksum tells accidents and edits. It is no signature: whoever means to can compute it for a forgery.
+    """
+    if isinstance(source, Image.Image):
+        found = _text_in(source)
+    else:
+        with _open(source) as picture:
+            found = _text_in(picture)
+    try:
+        return _recipe(_unsealed(found))
+    except RecursionError:
+        raise _edited() from None
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: our dataclasses, other mappings, and NumPy's numbers, which `Settings` accepts."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return dict(value) if isinstance(value, Mapping) else int(value) if isinstance(value, Integral) else float(value)
+
+
+def _sealed(body: Mapping[str, Any]) -> str:
+    """Compact JSON that ends with its SHA-256. Names are not sorted: the order of layers decides how costs round."""
+    write = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode
+    return write({**body, "sha256": hashlib.sha256(write(body).encode()).hexdigest()})
+
+
+def _unsealed(found: str) -> dict[str, Any]:
+    """The JSON object of a recipe of our format, intact. Writing it again also finds NaN and names given twice."""
+    try:
+        body = json.loads(found)
+        made_by = body.get("format") if isinstance(body, dict) else None
+        intact = made_by == FORMAT and _sealed({name: body[name] for name in body if name != "sha256"}) == found
+    except ValueError:
+        raise _edited() from None
+    if made_by not in (None, FORMAT):  # which may be sealed otherwise
+        raise ValueError(f"the recipe has format {made_by!r:.20}, not {FORMAT}; use the program that wrote it")
+    if not intact:
+        raise _edited()
+    return {name: body[name] for name in body if name not in ("format", "sha256")}
+
+
+def _edited() -> ValueError:
+    return ValueError("the recipe is damaged or was edited; choose the PNG as this program saved it")
+
+
+def _recipe(body: dict[str, Any]) -> Recipe:
+    """Each field is checked by the dataclass that holds it, whose error names it."""
+    try:
+        given = _known(Recipe, body)
+        return Recipe(**{**given, "settings": Settings(**_known(Settings, given["settings"]))})
+    except ValueError as error:
+        raise ValueError(f"the recipe cannot be used: {error!s:.{LONGEST_NOTICE}}") from None
+
+
+def _known(kind: type, given: Any) -> dict[str, Any]:
+    """Keyword arguments for a dataclass. Settings may be missing: an older program did not know them."""
+    if not isinstance(given, dict):
+        raise ValueError(f"settings={given!r:.60} must be values by name; choose the PNG as this program saved it")
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in (*given, *(names if kind is Recipe else ())):
+        if name not in names or name not in given:
+            raise ValueError(
+                f"{name!r:.60} is {'not known' if name in given else 'missing'}; use the program that wrote it"
+            )
+    return given
+
+
+def _text_in(picture: Image.Image) -> str:
+    """The text under our keyword, of bounded length; Pillow bounds what compressed texts may grow to."""
+    if picture.format not in ("PNG", None):  # None: a copy
+        raise ValueError(f"this picture is a {picture.format}; only a PNG that this program saved holds a recipe")
+    if KEYWORD not in picture.info and picture.width * picture.height <= LIMITS.megapixels * 1e6:
+        with _sentences():
+            picture.load()  # texts may also follow the pixels, where some programs put them
+    found = picture.info.get(KEYWORD)
+    if not isinstance(found, str):
+        raise ValueError("this PNG holds no recipe; choose one as this program saved it")
+    if len(found) > LONGEST_TEXT:
+        raise ValueError(f"the recipe has {len(found)} characters, over the limit of {LONGEST_TEXT}; it is not ours")
+    return found
+
+
+def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
+    with _sentences(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is checked before it is decoded
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["PNG"])
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Whatever Pillow raises for a bad file, as a sentence that names no path."""
+    try:
+        yield
+    except UnidentifiedImageError:
+        raise ValueError("this is no PNG that can be read; only a PNG that this program saved has a recipe") from None
+    except Exception as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or its texts are too long"
+        raise ValueError(f"this PNG cannot be read ({why}); choose it as this program saved it") from None
+
+
+def to_query(settings: Settings) -> str:
+    """What differs from the defaults, for the page's address: `beta=40&style_layers=relu1_1:0.3,relu2_1:0`."""
+    plain = Settings()
+    changed = {name: getattr(settings, name) for name in _FIELDS if getattr(settings, name) != getattr(plain, name)}
+    return urlencode({name: _short(value) for name, value in changed.items()}, safe=":,", quote_via=quote)
+
+
+def from_query(query: str | Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """An address's query, or its parts by name -> fields of `Settings` that are legal together, and notices.
+
+    Never raises: each bad value is left out with a sentence that quotes it. Unknown names are left out silently,
+    because an address also carries what others put there.
+    """
+    whole = isinstance(query, str)
+    pairs = dict(parse_qsl(query[:LONGEST_QUERY].removeprefix("?"), keep_blank_values=True)) if whole else query
+    given = {name: str(pairs[name]) for name in _FIELDS if name in pairs}
+    if (len(query) if whole else sum(map(len, given.values()))) > LONGEST_QUERY:
+        return {}, [f"The settings in the address are ignored: they have over {LONGEST_QUERY} characters."]
+    values, reasons = {}, {}
+    for name, written in given.items():
+        try:
+            values[name] = _PARSERS[_FIELDS[name].type.removesuffix(" | None")](written)
+        except (ValueError, KeyError):
+            reasons[name] = f"{written!r:.40} cannot be read"
+    legal, illegal = _legal(values)
+    notices = [f"{name} in the address is ignored: {reason}" for name, reason in {**reasons, **illegal}.items()]
+    return legal, [f"{notice:.{LONGEST_NOTICE}}." for notice in notices]
+
+
+def _layers(written: str) -> dict[str, float]:
+    """`relu1_1:0.3,relu2_1:0` -> weights by layer."""
+    return {layer: float(weight) for layer, weight in (part.split(":") for part in written.split(",") if part)}
+
+
+_PARSERS = {  # type of a field -> how to read what an address says
+    "float": float,
+    "int": int,
+    "bool": {"true": True, "false": False}.__getitem__,
+    "str": str,
+    "Mapping[str, float]": _layers,
+    "tuple[float, ...]": lambda written: tuple(map(float, written.split(","))),
+}
+
+
+def _short(value: Any) -> str:
+    """A value as an address says it: exactly, for Python writes the shortest decimals that are."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{layer}:{_short(weight)}" for layer, weight in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(_short, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, Integral)) else repr(float(value)).removesuffix(".0")
+
+
+def _legal(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Those that are legal together, and for each other one why not. Some are legal only beside a later one."""
+    legal, reasons, waiting = {}, {}, list(values)
+    while waiting:
+        reasons = {}
+        for name in waiting:
+            try:
+                Settings(**legal, **{name: values[name]})
+                legal[name] = values[name]
+            except ValueError as error:
+                reasons[name] = str(error)
+        if len(reasons) == len(waiting):
+            break
+        waiting = list(reasons)
+    return legal, reasons

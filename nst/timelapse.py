@@ -1,0 +1,123 @@
+"""The run as an animation of a few seconds: the photo turns into the painting, which then stays for a moment.
+
+WebP and GIF, which Pillow writes. MP4 would need ffmpeg, which nothing in requirements.txt brings.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from PIL import Image
+
+from nst.decode import on_white
+from nst.encode import SRGB_PROFILE
+from nst.images import result_size, scaled
+
+FIRST_MS = 500  # the photo, long enough to be recognised
+MOTION_MS = 2500  # all frames between the first and the last, in equal parts
+SLOWEST_MS = 250  # such a part at most, else a run of few frames would look stuck
+LAST_MS = 1500  # the painting
+TICK_MS = 10  # a GIF counts time in these
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write an animation, with what a download needs to know of it."""
+
+    words: str
+    suffix: str
+    mime: str
+
+
+FORMATS: dict[str, Format] = {
+    "webp": Format("WebP: small, all colours", ".webp", "image/webp"),
+    "gif": Format("GIF: read everywhere, 256 colours", ".gif", "image/gif"),
+}
+
+
+class Timelapse:
+    """Collects the pictures of a run as they come, in bounded memory: about 20 MiB with the default limits.
+
+    The first and the last picture are always kept; of those between every n-th, n doubling whenever the limit is hit.
+    """
+
+    def __init__(self, most_frames: int = 48, longer_px: int = 384) -> None:
+        if most_frames < 2 or longer_px < 1:
+            raise ValueError(
+                f"most_frames={most_frames} and longer_px={longer_px} leave no animation; choose 2 frames and 1 px at least"
+            )
+        self.most_frames, self.longer_px = most_frames, longer_px
+        self.kept: list[Image.Image] = []  # the pictures number 0, stride, 2 * stride ...
+        self.last: Image.Image | None = None
+        self.stride = 1
+        self.seen = 0
+
+    def add(self, picture: Image.Image) -> None:
+        """A copy of the run's next picture, of any size, transparency on white; the same picture again adds nothing."""
+        frame = _fitted(picture, self.longer_px)
+        if frame == self.last:  # formats would merge the two
+            return
+        if self.seen % self.stride == 0:
+            self.kept.append(frame)
+        self.last = frame
+        self.seen += 1
+        if len(self.kept) + (self.kept[-1] is not frame) > self.most_frames:
+            self.kept = self.kept[::2]
+            self.stride *= 2
+
+    def frames(self) -> list[Image.Image]:
+        """RGB pictures from first to last, all as large as the last; none before the first was added."""
+        if self.last is None:
+            return []
+        chosen = self.kept if self.kept[-1] is self.last else [*self.kept, self.last]
+        return [scaled(frame, self.last.size[::-1]) for frame in chosen]
+
+    def encode(self, format: str = "webp") -> bytes:
+        """The bytes of an animation in one of `FORMATS` that repeats for ever, 4.5 s long from a dozen frames on.
+
+        A format may merge neighbours that look the same to it, which leaves the time as it is.
+        """
+        if format not in FORMATS:
+            raise ValueError(f"format={format!r} is not known; choose from {', '.join(FORMATS)}")
+        frames = self.frames()
+        if not frames:
+            raise ValueError("0 pictures make no time-lapse; add 1 at least")
+        options: dict[str, Any] = {"quality": 85, "icc_profile": SRGB_PROFILE}
+        if format == "gif":
+            frames, options = _in_one_palette(frames), {}
+        buffer = io.BytesIO()
+        times = durations(len(frames))
+        frames[0].save(buffer, format, save_all=True, append_images=frames[1:], duration=times, loop=0, **options)
+        return buffer.getvalue()
+
+
+def durations(count: int) -> list[int]:
+    """How long each of so many frames is shown, ms."""
+    if count < 2:
+        return [LAST_MS] * count
+    between = count - 2
+    motion_ms = min(MOTION_MS, SLOWEST_MS * between)
+    ends = [round(motion_ms * index / max(1, between) / TICK_MS) * TICK_MS for index in range(between + 1)]
+    return [FIRST_MS, *(end - start for start, end in pairwise(ends)), LAST_MS]
+
+
+def _fitted(picture: Image.Image, longer_px: int) -> Image.Image:
+    """A copy in RGB whose longer side has so many pixels at most, without metadata."""
+    picture = on_white(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+    frame = scaled(picture, result_size(picture, min(longer_px, max(picture.size))))
+    frame.info = {}  # Pillow's encoders would copy comments and more from here
+    return frame
+
+
+def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
+    """The 256 colours of the first and the last frame for all of them: a palette for each would flicker."""
+    width, height = frames[0].size
+    both = Image.new("RGB", (width, 2 * height))
+    both.paste(frames[0])
+    both.paste(frames[-1], (0, height))
+    palette = both.quantize()
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

@@ -1,0 +1,98 @@
+"""What a visitor or a program has set -> what the engine needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from nst import Settings
+from nst.images import Source
+from nst.settings import LIMITS, STYLE_LAYER_WORDS, layer_names
+from nst.ui.regions import masks_of
+
+DEFAULTS = Settings()
+STRAIGHT = {item.name for item in dataclasses.fields(Settings)} - {"style_layers", "content_layers", "style_blend"}
+# Those that the page has no control for.
+ON_PAGE = STRAIGHT - {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run that somebody wants."""
+
+    photo: Source
+    styles: tuple[Source, ...]
+    masks: tuple[Image.Image, ...]
+    start: Source | None
+    settings: Settings
+
+
+def order(given: Mapping[str, Any], **changes: Any) -> Order:
+    """The run from the endpoint's parameters by name, some settings changed. `ValueError` says what is wrong."""
+    photo, style = given["photo"], given["style"]
+    if photo is None or style is None:
+        missing = "photo" if photo is None else "style picture"
+        raise ValueError(f"there is no {missing} yet; drop one, or click one of the examples")
+    offered = [(style, given["share_1"]), *((given[f"style_{n}"], given[f"share_{n}"]) for n in (2, 3, 4))]
+    styles, shares = zip(*[pair for pair in offered if pair[0] is not None], strict=True)
+    lambdas = {layer: given[f"lambda_{layer}"] for layer in STYLE_LAYER_WORDS}
+    more_lambdas, more_content = _layers(given["other_layers"])
+    chosen = {name: value for name, value in given.items() if name in STRAIGHT}
+    chosen |= {
+        "style_layers": {**lambdas, **more_lambdas},
+        "content_layers": {given["content_layer"]: 1.0, **more_content},
+        "style_blend": shares,
+        "size": _whole("size", given["size"]),
+        "seed": _whole("seed", given["seed"]),
+        "max_seconds": given["max_seconds"] or None,
+    }
+    return Order(
+        photo, styles, tuple(masks_of(given["mask"], len(styles))), given["start"], Settings(**{**chosen, **changes})
+    )
+
+
+def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:
+    """The other way round: the endpoint's parameters by name for these settings, and what they cannot say."""
+    lambdas = {f"lambda_{layer}": settings.style_layers.get(layer, 0) for layer in STYLE_LAYER_WORDS}
+    (first, _), *_ = settings.content_layers.items() or DEFAULTS.content_layers.items()
+    alone = settings.content_layers.get(first) == 1
+    rows = [
+        [
+            layer,
+            settings.style_layers.get(layer, 0),
+            0 if layer == first and alone else settings.content_layers.get(layer, 0),
+        ]
+        for layer in layer_names(DEFAULTS.backbone)
+        if layer not in STYLE_LAYER_WORDS
+    ]
+    shares = [*(settings.style_blend or ()), *(1.0,) * LIMITS.styles][: LIMITS.styles]
+    given = {name: getattr(settings, name) for name in STRAIGHT if name in ON_PAGE}
+    given |= lambdas | {"content_layer": first, "other_layers": rows, "max_seconds": settings.max_seconds or 0}
+    given |= {f"share_{number}": share for number, share in enumerate(shares, start=1)}
+    missing = [name for name in sorted(STRAIGHT - ON_PAGE) if getattr(settings, name) != getattr(DEFAULTS, name)]
+    return given, missing
+
+
+def _layers(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, float]]:
+    """The table of further layers -> style and content layers whose number is not 0."""
+    style, content = {}, {}
+    for layer, weight, content_weight in rows:
+        for chosen, value in ((style, weight), (content, content_weight)):
+            try:
+                number = float(value or 0)
+            except (TypeError, ValueError):
+                raise ValueError(f"{layer} has {value!r:.20} in the table of layers; give a number") from None
+            if number != 0:
+                chosen[layer] = number
+    return style, content
+
+
+def _whole(name: str, value: float) -> int:
+    """A number from a slider or a client as an int; fractions are refused, not cut off."""
+    if value is None or value % 1 != 0:  # true for NaN and infinity too
+        raise ValueError(f"{name}={value} must be a whole number")
+    return int(value)

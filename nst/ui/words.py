@@ -1,0 +1,49 @@
+"""What a run is doing, in words that need no lecture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nst import Costs, Result, Settings, Started, Step
+
+LOOK_BACK_STEPS = 10
+HARDLY = 0.01  # share of J: less gain in so many steps is hardly to be seen
+
+
+def progress(started: Started, step: Step, history: Sequence[Costs]) -> str:
+    """The status line while a run is on."""
+    costs = step.costs
+    place = f"Level {costs.level} of {len(started.levels)}, {max(costs.size)} px, step {costs.step} of {started.steps}"
+    how = ", ".join(filter(None, (matched(costs, started.settings), trend(history))))
+    return f"{place}, {step.eta_seconds:.0f} s left. {how[:1].upper()}{how[1:]}.  \n{started.compute}"
+
+
+def summary(result: Result) -> str:
+    """The status line after a run."""
+    size = f"{result.image.width} x {result.image.height} px"
+    ended = {"budget": " Your time was up.", "plateau": " It hardly changed any more."}.get(result.stopped, "")
+    how = f" {matched(result.history[-1], result.settings).capitalize()}." if result.history else ""
+    return (
+        f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps.{ended}{how}  \n{result.compute}"
+    )
+
+
+def matched(costs: Costs, settings: Settings) -> str:
+    """How much of the style, or of the content where no style is asked for, is there. Balanced costs are shares."""
+    if not settings.balance:
+        return ""
+    layers, cost, name = (
+        (settings.style_layers, costs.style, "style")
+        if settings.beta
+        else (settings.content_layers, costs.content, "content")
+    )
+    share = 1 - cost / sum(layers.values())
+    return f"{name} {max(0.0, share):.0%} matched".replace("%", " %")
+
+
+def trend(history: Sequence[Costs]) -> str:
+    """Whether it pays to wait, from the last steps of the level; empty until there are enough of them."""
+    if len(history) <= LOOK_BACK_STEPS or history[-1].level != history[-1 - LOOK_BACK_STEPS].level:
+        return ""
+    earlier, now = history[-1 - LOOK_BACK_STEPS].total, history[-1].total
+    return "barely changing: you can stop" if earlier - now < HARDLY * earlier else "still improving"
