@@ -13,8 +13,8 @@ from nst import images
 from nst.compute import Compute, choose
 from nst.decode import on_white
 from nst.features import smallest_side
+from nst.inputs import Inputs
 from nst.masks import both
-from nst.objective import Inputs
 from nst.schedule import Level, plan
 from nst.settings import LIMITS, QUALITIES, Settings
 

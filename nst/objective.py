@@ -1,10 +1,10 @@
-"""What a run minimises: the pictures at the size they are painted at, a level's targets, and J(G) with its gradient."""
+"""What a run minimises: the targets of a level, region by region, and J(G) with its gradient."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst import colour, costs, images, masks, wasserstein
+from nst import costs, images, masks, wasserstein
 from nst.features import FeatureExtractor
+from nst.inputs import Inputs
 from nst.schedule import Level
-from nst.settings import LIMITS, Settings
+from nst.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -37,69 +38,6 @@ STATISTICS: dict[str, Statistic] = {
         strength=0.5,  # by eye: at equal beta faces dissolve, at 0.3 it hardly paints
     ),
 }
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The pictures at the size of the last level: sRGB (1, 3, H, W), masks and visibility (1, 1, H, W), in [0, 1]."""
-
-    photo: Tensor
-    paintings: tuple[Tensor, ...]
-    visible: Tensor | None = None  # the photo's alpha; None when all of it shows
-    paintings_visible: tuple[Tensor | None, ...] = ()
-    masks: tuple[Tensor, ...] = ()  # none: the whole photo; one: for all styles; else one per style
-
-    @classmethod
-    def of(
-        cls,
-        photo: Image.Image,
-        paintings: Sequence[Image.Image],
-        settings: Settings,
-        device: torch.device,
-        drawn: Sequence[Image.Image] = (),
-        least_px: int = LIMITS.smallest_side,
-    ) -> Inputs:
-        """Scale everything for `settings`, no side being under `least_px`; `drawn` are masks (mode L)."""
-        size = images.painting_size(images.result_size(photo, settings.size), least_px)
-        content, visible = _tensors(images.scaled(photo, size), device)
-        longer_px = min(round(max(size) * settings.style_scale), LIMITS.size)
-        sizes = (images.style_size(painting, longer_px, least_px) for painting in paintings)
-        styles = [_tensors(images.scaled(*pair), device) for pair in zip(paintings, sizes, strict=True)]
-        edge_px = settings.mask_edge * max(size)
-        return cls(
-            content,
-            tuple(_recoloured(style, alpha, content, visible, settings) for style, alpha in styles),
-            visible,
-            tuple(alpha for _, alpha in styles),
-            tuple(masks.soften(_tensors(images.scaled(mask, size), device)[0], edge_px) for mask in drawn),
-        )
-
-    @property
-    def styles(self) -> list[tuple[Tensor, Tensor | None]]:
-        """Each style picture with its alpha."""
-        return list(zip(self.paintings, self.paintings_visible or [None] * len(self.paintings), strict=True))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the picture as it is painted, px."""
-        return tuple(self.photo.shape[-2:])
-
-
-def _tensors(picture: Image.Image, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Colours (1, 3, H, W), or (1, 1, H, W) of a mask, and alpha (1, 1, H, W) or None."""
-    colours, alpha = images.split(picture) if picture.mode != "L" else (picture, None)
-    return images.to_tensor(colours).to(device), None if alpha is None else images.to_tensor(alpha).to(device)
-
-
-def _recoloured(
-    style: Tensor, alpha: Tensor | None, photo: Tensor, visible: Tensor | None, settings: Settings
-) -> Tensor:
-    """The style picture in the photo's colours, when the settings ask for that before the run."""
-    if settings.colour == "style" or settings.colour_when == "after":
-        return style
-    if settings.colour == "luminance":
-        return style.lerp(colour.luminance_style(style, photo, alpha, visible), settings.colour_amount)
-    return colour.recolour(style, photo, settings.colour, settings.colour_amount, alpha, visible)
 
 
 @dataclass(frozen=True)
@@ -152,10 +90,12 @@ class Targets:
     def of(cls, inputs: Inputs, extractor: FeatureExtractor, settings: Settings, level: Level) -> Targets:
         size = level.height, level.width
         photo = images.resize(inputs.photo, size)
-        activations = extractor(photo)
-        content = {layer: activations[layer] for layer in settings.content_layers}
         drawn = [masks.resize(mask, size) for mask in inputs.masks]
         visible = None if inputs.visible is None else masks.resize(inputs.visible, size)
+        with _cudnn(photo):
+            activations = extractor(photo)
+            regions = tuple(_regions(inputs, drawn, visible, size, activations, extractor, settings))
+        content = {layer: activations[layer] for layer in settings.content_layers}
         return cls(
             photo,
             masks.union(drawn) if drawn else None,
@@ -165,7 +105,7 @@ class Targets:
                 layer: _energy(costs.content_cost(a, torch.zeros_like(a))) if settings.balance else 1.0
                 for layer, a in content.items()
             },
-            tuple(_regions(inputs, drawn, visible, size, activations, extractor, settings)),
+            regions,
         )
 
 
@@ -224,6 +164,13 @@ def _energy(cost_of_nothing: Tensor) -> float:
     return float(cost_of_nothing) or math.inf
 
 
+def _cudnn(image: Tensor, benchmark: bool = False) -> AbstractContextManager:
+    """Convolutions in true float32, not TF32, where float32 is meant; `benchmark` pays for sizes seen often."""
+    if not image.is_cuda:
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=benchmark, allow_tf32=False)
+
+
 @dataclass(frozen=True)
 class Objective:
     """J(G) = alpha * J_content(C, G) + beta * J_style(S, G) + total variation, with its gradient."""
@@ -239,8 +186,7 @@ class Objective:
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Does not wait for the device."""
-        benchmark = torch.backends.cudnn.flags(enabled=True, benchmark=True) if image.is_cuda else nullcontext()
-        with torch.inference_mode(False), torch.enable_grad(), benchmark:
+        with torch.inference_mode(False), torch.enable_grad(), _cudnn(image, benchmark=True):
             pixels = image.clone().requires_grad_()  # a clone: the caller may be in inference mode
             terms = self.terms(pixels)
             (gradient,) = torch.autograd.grad(terms["total"], pixels)

@@ -47,9 +47,8 @@ class Timelapse:
 
     def __init__(self, most_frames: int = 48, longer_px: int = 384) -> None:
         if most_frames < 2 or longer_px < 1:
-            raise ValueError(
-                f"most_frames={most_frames} and longer_px={longer_px} leave no animation; choose 2 frames and 1 px at least"
-            )
+            given = f"most_frames={most_frames} and longer_px={longer_px}"
+            raise ValueError(f"{given} leave no animation; choose 2 frames and 1 px at least")
         self.most_frames, self.longer_px = most_frames, longer_px
         self.kept: list[Image.Image] = []  # the pictures number 0, stride, 2 * stride ...
         self.last: Image.Image | None = None

@@ -16,6 +16,7 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst", "nst.transfer", "nst.explain", "nst.recipe", "nst.timelapse"},
     {"nst.job"},
     {"nst.objective", "nst.painting"},
+    {"nst.inputs"},
     {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule"),

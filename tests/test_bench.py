@@ -10,7 +10,8 @@ from nst import optimise
 from nst.bench import engine
 from nst.bench.textbook import Textbook, same_cost_settings
 from nst.features import FeatureExtractor
-from nst.objective import Inputs, Objective, Targets
+from nst.inputs import Inputs
+from nst.objective import Objective, Targets
 from nst.schedule import Level
 
 CPU = torch.device("cpu")

@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nst import optimise, weights
 from nst.capture import WARM_UP_CALLS, CapturedStep
 from nst.features import FeatureExtractor
-from nst.objective import Inputs, Objective, Targets
+from nst.inputs import Inputs
+from nst.objective import Objective, Targets
 from nst.optimise import minimise
 from nst.schedule import Level
 from nst.settings import Settings

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from nst import Settings, colour, costs, images, masks
 from nst.features import FeatureExtractor
-from nst.objective import STATISTICS, Inputs, Objective, Targets
+from nst.inputs import Inputs
+from nst.objective import STATISTICS, Objective, Targets
 from nst.schedule import Level
 from nst.settings import LIMITS
 

@@ -21,7 +21,8 @@ from nst import images, optimise, weights
 from nst.bench.textbook import CHANNELS, Textbook, same_cost_settings
 from nst.compute import choose
 from nst.features import FeatureExtractor
-from nst.objective import Inputs, Objective, Targets
+from nst.inputs import Inputs
+from nst.objective import Objective, Targets
 from nst.schedule import Level, plan
 from nst.settings import Settings, layer_names
 

@@ -13,7 +13,8 @@ from nst.bench.engine import COARSE_STEPS, CPU, EXAMPLES, PAIRS, Row, load_pair
 from nst.bench.textbook import Textbook, same_cost_settings
 from nst.compute import choose
 from nst.features import FeatureExtractor
-from nst.objective import Inputs, Objective, Targets
+from nst.inputs import Inputs
+from nst.objective import Objective, Targets
 from nst.schedule import plan
 
 FILE = EXAMPLES / "figures" / "cost_against_seconds.svg"

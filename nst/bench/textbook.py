@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nst import weights
 from nst.features import BACKBONES
-from nst.objective import Inputs
+from nst.inputs import Inputs
 from nst.settings import Settings, layer_names
 
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
