@@ -22,6 +22,7 @@ MOTION_MS = 2500  # all frames between the first and the last, in equal parts
 SLOWEST_MS = 250  # such a part at most, else a run of few frames would look stuck
 LAST_MS = 1500  # the painting
 TICK_MS = 10  # a GIF counts time in these
+PALETTE_FRAMES = 4  # of a GIF
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,11 @@ def _fitted(picture: Image.Image, longer_px: int) -> Image.Image:
 
 
 def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """The 256 colours of the first and the last frame for all of them: a palette for each would flicker."""
+    """The 256 colours of a few frames, spread over the run, for all of them: a palette for each would flicker."""
     width, height = frames[0].size
-    both = Image.new("RGB", (width, 2 * height))
-    both.paste(frames[0])
-    both.paste(frames[-1], (0, height))
-    palette = both.quantize()
+    count = min(len(frames), PALETTE_FRAMES)
+    together = Image.new("RGB", (width, count * height))
+    for place in range(count):
+        together.paste(frames[round(place * (len(frames) - 1) / max(1, count - 1))], (0, place * height))
+    palette = together.quantize()
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
