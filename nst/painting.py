@@ -49,6 +49,10 @@ class Painting:
         """The same painting in other colours, as `Settings.colour` and `colour_amount` name them."""
         return dataclasses.replace(self, colour=method, amount=amount)
 
+    def before(self) -> Image.Image:
+        """The photo at the size of the result."""
+        return dataclasses.replace(self, painted=self.photo, colour="style").picture()
+
     def pixels(self) -> np.ndarray:
         """The finished picture, (H, W, 3), or (H, W, 4) when the photo has transparency, float32 in [0, 1]."""
         recoloured = self.painted

@@ -7,10 +7,10 @@ import dataclasses
 import hashlib
 import io
 import json
-import math
 import os
 import platform
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ KEYWORD = "nst"  # of the PNG text that holds the recipe
 FORMAT = 1  # rises when an older program would misread a recipe
 LONGEST_TEXT = 32_768  # characters; a recipe that names every layer has a quarter of them
 LONGEST_QUERY = 8_192  # characters; an address that names every layer has half of them
+LONGEST_VALUE = 64  # characters of an address between two commas
 LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
@@ -39,7 +40,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_line(value: Any) -> bool:
@@ -97,10 +98,10 @@ class Recipe:
     @classmethod
     def of(cls, result: Result, inputs: Mapping[str, str]) -> Recipe:
         """The recipe of a finished run, whose pictures have these `fingerprints`."""
-        costs = dataclasses.asdict(result.history[-1]) if result.history else {}  # none when the first step diverged
-        costs = {name: costs.get(name) for name in ("total", "content", "style", "total_variation")} | costs.get(
-            "style_layers", {}
-        )
+        costs: dict[str, float] = {}
+        for last in result.history[-1:]:  # none when the first step diverged
+            named = ("total", "content", "style", "total_variation")
+            costs = {name: getattr(last, name) for name in named} | last.style_layers
         finite = {name: float(cost) for name, cost in costs.items() if _is_finite(cost)}
         packages = {name: version(name) for name in ("torchvision", "pillow")}  # torchvision is slow to import
         versions = {"python": platform.python_version(), "torch": str(torch.__version__), **packages}
@@ -249,7 +250,7 @@ def _sentences() -> Iterator[None]:
     except UnidentifiedImageError:
         raise ValueError("this is no PNG that can be read; only a PNG that this program saved has a recipe") from None
     except Exception as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or its texts are too long"
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or far too large"
         raise ValueError(f"this PNG cannot be read ({why}); choose it as this program saved it") from None
 
 
@@ -274,9 +275,9 @@ def from_query(query: str | Mapping[str, str]) -> tuple[dict[str, Any], list[str
     values, reasons = {}, {}
     for name, written in given.items():
         try:
-            values[name] = _PARSERS[_FIELDS[name].type.removesuffix(" | None")](written)
+            values[name] = _value(name, written)
         except (ValueError, KeyError):
-            reasons[name] = f"{written!r:.40} cannot be read"
+            reasons[name] = f"{written!r:.{LONGEST_VALUE}} cannot be read"
     legal, illegal = _legal(values)
     notices = [f"{name} in the address is ignored: {reason}" for name, reason in {**reasons, **illegal}.items()]
     return legal, [f"{notice:.{LONGEST_NOTICE}}." for notice in notices]
@@ -295,6 +296,13 @@ _PARSERS = {  # type of a field -> how to read what an address says
     "Mapping[str, float]": _layers,
     "tuple[float, ...]": lambda written: tuple(map(float, written.split(","))),
 }
+
+
+def _value(name: str, written: str) -> Any:
+    """What an address says of a field, not yet checked; `ValueError` or `KeyError` when it makes no sense."""
+    if max(map(len, written.split(","))) > LONGEST_VALUE:
+        raise ValueError
+    return _PARSERS[_FIELDS[name].type.removesuffix(" | None")](written)
 
 
 def _short(value: Any) -> str:

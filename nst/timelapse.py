@@ -22,6 +22,7 @@ MOTION_MS = 2500  # all frames between the first and the last, in equal parts
 SLOWEST_MS = 250  # such a part at most, else a run of few frames would look stuck
 LAST_MS = 1500  # the painting
 TICK_MS = 10  # a GIF counts time in these
+MOST_FRAMES = 2 + MOTION_MS // (2 * TICK_MS)  # browsers show a frame of one tick for ten
 PALETTE_FRAMES = 4  # of a GIF
 
 
@@ -47,9 +48,10 @@ class Timelapse:
     """
 
     def __init__(self, most_frames: int = 48, longer_px: int = 384) -> None:
-        if most_frames < 2 or longer_px < 1:
-            given = f"most_frames={most_frames} and longer_px={longer_px}"
-            raise ValueError(f"{given} leave no animation; choose 2 frames and 1 px at least")
+        if not 2 <= most_frames <= MOST_FRAMES:
+            raise ValueError(f"most_frames={most_frames} is outside 2 to {MOST_FRAMES}; choose a number inside")
+        if longer_px < 1:
+            raise ValueError(f"longer_px={longer_px} leaves no picture; choose 1 at least")
         self.most_frames, self.longer_px = most_frames, longer_px
         self.kept: list[Image.Image] = []  # the pictures number 0, stride, 2 * stride ...
         self.last: Image.Image | None = None
@@ -86,7 +88,7 @@ class Timelapse:
         frames = self.frames()
         if not frames:
             raise ValueError("0 pictures make no time-lapse; add 1 at least")
-        options: dict[str, Any] = {"quality": 85, "icc_profile": SRGB_PROFILE}
+        options: dict[str, Any] = {"quality": 85, "method": 4, "icc_profile": SRGB_PROFILE}
         if format == "gif":
             frames, options = _in_one_palette(frames), {}
         buffer = io.BytesIO()

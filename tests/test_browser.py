@@ -282,6 +282,27 @@ def test_dropping_our_png_sets_the_controls(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_label("number input for Size")).to_have_value("128")
 
 
+def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real_events = handlers.stylise_events
+
+    def noted(*arguments: object, **options: object) -> Iterator[object]:
+        asked.append(arguments[2])
+        return real_events(*arguments, **options)
+
+    monkeypatch.setattr(handlers, "stylise_events", noted)
+    choose_size(page, 128)
+    unfold(page, "more-layers")
+    cell = page.locator("#more-layers [data-row='2'][data-col='1']").last
+    cell.scroll_into_view_if_needed()
+    cell.dblclick()
+    page.keyboard.type("0.5")
+    page.keyboard.press("Enter")
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    assert asked[0].style_layers["relu1_2"] == 0.5
+
+
 def test_the_file_format_can_be_chosen_after_the_run(page: Page, tmp_path: Path) -> None:
     choose_size(page, 128)
     page.locator("#stylise-button").click()

@@ -70,8 +70,11 @@ def weights() -> tuple[gr.Accordion, dict[str, Component], list[gr.Button]]:
         equal = gr.Button("Reset lambdas to equal", size="sm")
         equal.click(lambda: list(DEFAULTS.style_layers.values()), None, lambdas, **AT_ONCE)
         with gr.Accordion("More layers", open=False, elem_id="more-layers"):
+            others = [layer for layer in layer_names(DEFAULTS.backbone) if layer not in STYLE_LAYER_WORDS]
             table = gr.Dataframe(
-                [[layer, 0.0, 0.0] for layer in layer_names(DEFAULTS.backbone) if layer not in STYLE_LAYER_WORDS],
+                [[layer, 0.0, 0.0] for layer in others],
+                row_limits=(len(others), len(others)),
+                column_limits=(3, 3),
                 headers=["layer", "lambda (style)", "weight (content)"],
                 datatype=["str", "number", "number"],
                 type="array",

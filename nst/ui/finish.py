@@ -94,8 +94,8 @@ def comparison(kept: Kept | None) -> tuple[Image.Image, Image.Image] | None:
     if kept is None:
         return None
     picture = on_white(kept.picture)
-    photo = on_white(images.load(kept.order.photo, "photo"))
-    return images.scaled(photo, picture.size[::-1]), picture
+    photo = kept.result.painting.before() if kept.result else images.load(kept.order.photo, "photo")
+    return on_white(images.scaled(photo, picture.size[::-1])), picture
 
 
 def file_of(kept: Kept | None, format: str) -> gr.DownloadButton:
@@ -119,12 +119,11 @@ def _recipe(kept: Kept) -> dict[str, str] | None:
     """What the PNG says of its making; of a run that was stopped there is no result to describe."""
     if kept.result is None:
         return None
-    run, result = kept.order, kept.result
+    result = kept.result
     if kept.painting:  # recoloured since
         colours = {"colour": kept.painting.colour, "colour_amount": kept.painting.amount, "colour_when": "after"}
         result = dataclasses.replace(result, settings=dataclasses.replace(result.settings, **colours))
-    inputs = recipe.fingerprints(run.photo, run.styles, run.masks, run.start)
-    return recipe.text(recipe.Recipe.of(result, inputs))
+    return recipe.text(recipe.Recipe.of(result, kept.order.fingerprints))
 
 
 def film_of(kept: Kept | None, format: str) -> tuple[object, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
 
-from nst import Settings
+from nst import Settings, recipe
 from nst.images import Source
 from nst.settings import LIMITS, STYLE_LAYER_WORDS, layer_names
 from nst.ui.regions import masks_of
@@ -29,6 +30,11 @@ class Order:
     masks: tuple[Image.Image, ...]
     start: Source | None
     settings: Settings
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Of all pictures, for the recipe; decoding them takes a moment, so only once."""
+        return recipe.fingerprints(self.photo, self.styles, self.masks, self.start)
 
 
 def order(given: Mapping[str, Any], **changes: Any) -> Order:
@@ -80,7 +86,7 @@ def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:
 def _layers(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, float]]:
     """The table of further layers -> style and content layers whose number is not 0."""
     style, content = {}, {}
-    for layer, weight, content_weight in rows:
+    for layer, weight, content_weight, *_ in rows:
         for chosen, value in ((style, weight), (content, content_weight)):
             try:
                 number = float(value or 0)
