@@ -282,6 +282,16 @@ def test_dropping_our_png_sets_the_controls(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_label("number input for Size")).to_have_value("128")
 
 
+def test_a_link_sets_the_controls_and_bad_values_in_it_get_a_notice(page: Page, address: str) -> None:
+    page.goto(f"{address}?beta=31.6&size=99999&style_layers=relu1_1:0.7")
+    status = page.locator("#status")
+    expect(status).to_contain_text("Settings taken from the address. size in the address is ignored", timeout=WAIT_MS)
+    expect(page.get_by_label("number input for beta: style")).to_have_value("31.6")
+    expect(page.get_by_label("number input for Strength")).to_have_value("75")
+    expect(page.get_by_label("number input for lambda relu1_1")).to_have_value("0.7")
+    expect(page.get_by_label("number input for lambda relu2_1")).to_have_value("0")
+
+
 def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     real_events = handlers.stylise_events

@@ -13,7 +13,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from nst import images, recipe, timelapse
+from nst import Settings, images, recipe, timelapse
 from nst.decode import on_white
 from nst.encode import FORMATS, encode
 from nst.ui.form import DEFAULTS, values
@@ -152,14 +152,29 @@ def restore(path: str | None) -> tuple[object, ...]:
         found = recipe.read(path)
     except ValueError as error:
         return (f"No settings restored: {error}.", gr.skip(), *(gr.skip(),) * len(RESTORED))
-    given, missing = values(found.settings)
+    missing = values(found.settings)[1]
     status = f"Settings restored: a picture of {found.width} x {found.height} px painted in {found.steps} steps."
     if missing:
         status += f" The page has no control for {', '.join(missing)}."
     if "start" in found.inputs:
         status += " It was painted on from another picture: give that one under Advanced."
-    strength = strength_of(found.settings.alpha, found.settings.beta)
-    return status, strength, *(given[name] for name in RESTORED)
+    return status, *_controls(found.settings)
+
+
+def from_address(request: gr.Request) -> tuple[object, ...]:
+    """The controls as the page's address says, such as `?beta=40` -> those of `restore`."""
+    changes, notices = recipe.from_query(dict(request.query_params))
+    if not changes and not notices:
+        return (gr.skip(),) * (2 + len(RESTORED))
+    settings = Settings(**changes)
+    missing = [f"{name} in the address is ignored: the page has no control for it." for name in values(settings)[1]]
+    return " ".join(["Settings taken from the address.", *notices, *missing]), *_controls(settings)
+
+
+def _controls(settings: Settings) -> tuple[object, ...]:
+    """Strength, and a value for each of `RESTORED`."""
+    given, _ = values(settings)
+    return strength_of(settings.alpha, settings.beta), *(given[name] for name in RESTORED)
 
 
 def strength_of(alpha: float, beta: float) -> int:

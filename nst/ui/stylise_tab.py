@@ -52,6 +52,7 @@ def build() -> gr.Accordion:
     _finish(asked, shown, kept)
     restored = [shown["status"], strength, *(asked[name] for name in finish.RESTORED)]
     recipe.upload(finish.restore, recipe, restored, **AT_ONCE)
+    gr.on(None, finish.from_address, None, restored, **AT_ONCE)  # when the page opens
     return weights_panel
 
 
