@@ -504,6 +504,8 @@ def test_only_visible_colours_count(photo: Image.Image) -> None:
     assert len(set(prints)) == 3
     assert hidden.tobytes() == before  # the picture itself is left alone
     assert recipe.fingerprint(opaque) == recipe.fingerprint(photo)
+    seen = np.array(first) * (np.asarray(alpha) > 0)[..., None].astype(np.uint8)
+    assert prints[0] == hashlib.sha256(b"RGBA 160 120 " + seen.tobytes()).hexdigest()  # hidden colours as zeros
 
 
 def test_mask_counts_as_the_run_sees_it(photo: Image.Image, style: Image.Image) -> None:

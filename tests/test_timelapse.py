@@ -202,6 +202,14 @@ def test_webp_says_that_it_is_srgb(recorder: Timelapse) -> None:
     assert ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(embedded)).startswith("sRGB")
 
 
+def test_gif_keeps_plain_areas_plain(run: list[Image.Image]) -> None:
+    """Dots of two colours in place of a third would crawl from frame to frame, and fill the file."""
+    filled = Timelapse()
+    for picture in (run[0], Image.new("RGB", run[0].size, (3, 250, 201)), run[-1]):
+        filled.add(picture)
+    assert len(np.unique(opened(filled.encode("gif"))[0][1].reshape(-1, 3), axis=0)) == 1
+
+
 def test_gif_has_one_palette(recorder: Timelapse) -> None:
     """Each frame's colours are among the 256 of the whole."""
     frames, _, _ = opened(recorder.encode("gif"))
