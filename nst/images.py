@@ -62,6 +62,13 @@ def regions(source: Source, brushes: Sequence[tuple[int, int, int]], name: str =
     return [Image.fromarray(np.where(nearest == index, painted, 0).astype(np.uint8)) for index in range(len(brushes))]
 
 
+def header(source: Source, name: str = "picture") -> Image.Image:
+    """The picture as its file's header tells, not decoded, for its size; close it. Errors are those of `load`."""
+    picture = source.copy() if isinstance(source, Image.Image) else _open(source, name)
+    _check_shape(picture, name)
+    return picture
+
+
 def split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """RGB or RGBA -> its colours (RGB) and its alpha (L), None when it is opaque."""
     return picture.convert("RGB"), picture.getchannel("A") if picture.mode == "RGBA" else None

@@ -78,6 +78,19 @@ class Timelapse:
         chosen = self.kept if self.kept[-1] is self.last else [*self.kept, self.last]
         return [scaled(frame, self.last.size[::-1]) for frame in chosen]
 
+    def strip(self, count: int) -> Image.Image:
+        """So many pictures of the run side by side, first and last among them, none twice; RGB."""
+        frames = self.frames()
+        if not frames:
+            raise ValueError("0 pictures make no strip; add 1 at least")
+        count = min(count, len(frames))
+        chosen = [frames[round(index * (len(frames) - 1) / max(1, count - 1))] for index in range(count)]
+        width, height = frames[0].size
+        strip = Image.new("RGB", (width * count, height))
+        for place, frame in enumerate(chosen):
+            strip.paste(frame, (place * width, 0))
+        return strip
+
     def encode(self, format: str = "webp") -> bytes:
         """The bytes of an animation in one of `FORMATS` that repeats for ever, 4.5 s long from a dozen frames on.
 

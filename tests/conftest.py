@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 from PIL import Image
+from playwright.sync_api import Page, sync_playwright
 
 HEIGHT, WIDTH = 120, 160
 
@@ -29,6 +31,26 @@ def address() -> Iterator[str]:
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     yield url
     page.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Debian's Chromium."""
+    need_chromium()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, address: str) -> Iterator[Page]:
+    """Our page in a wide window of its own."""
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    visit(page, address)
+    yield page
+    context.close()
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from PIL import Image, ImageColor
 import nst
 from nst import Settings, recipe
 from nst.settings import QUALITIES, STYLE_LAYER_WORDS
-from nst.ui import examples, finish, handlers, words
+from nst.ui import examples, finish, handlers, share, uploads, words
 from nst.ui.curve import COLUMNS, SERIES_COLOURS, curve
 from nst.ui.form import order
 from nst.ui.regions import BRUSHES, masks_of
@@ -43,9 +43,11 @@ def inputs() -> dict[str, object]:
     return {"photo": handle_file(photo), "style": handle_file(style)}
 
 
-def test_stylise_is_the_one_public_endpoint_and_documents_its_parameters(client: Client) -> None:
+def test_two_endpoints_are_public_and_document_their_parameters(client: Client) -> None:
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert list(endpoints) == ["/stylise"]
+    assert list(endpoints) == ["/stylise", "/repaint"]
+    assert endpoints["/repaint"]["parameters"] == endpoints["/stylise"]["parameters"]
+    assert len(endpoints["/repaint"]["returns"]) == 1
     parameters = {item["parameter_name"]: item for item in endpoints["/stylise"]["parameters"]}
     lambdas = {f"lambda_{layer}" for layer in STYLE_LAYER_WORDS}
     assert set(parameters) >= {"photo", "style", "alpha", "beta", "size", "quality", *lambdas}
@@ -73,7 +75,7 @@ def test_masks_styles_layers_and_colours_reach_the_engine(
     left = Image.new("RGBA", (300, 200), (0, 0, 0, 0))
     left.paste(ImageColor.getrgb(BRUSHES["red"]), (0, 0, 100, 200))
     left.save(mask)
-    second = handle_file(examples.styles()[-1])
+    second = handle_file(examples.styles()["woodcut"])
     picture, _, _ = client.predict(
         **inputs, **SMALL, style_2=second, share_2=0.5, mask=handle_file(mask), mask_edge=0, colour="luminance",
         other_layers={"headers": ["layer", "lambda", "content"], "data": [["relu1_2", 0.3, 0], ["conv3_3", 0, 0.5]]},
@@ -92,7 +94,7 @@ def test_wrong_places_weights_and_layers_end_in_a_sentence(
     empty, green = tmp_path / "empty.png", tmp_path / "green.png"
     Image.new("L", (60, 40)).save(empty)
     Image.new("RGB", (60, 40), BRUSHES["green"]).save(green)
-    second = handle_file(examples.styles()[-1])
+    second = handle_file(examples.styles()["woodcut"])
     table = {"headers": ["layer", "lambda", "content"], "data": [["relu1_2", "much", 0]]}
     for bad, answer in (
         ({"mask": handle_file(empty)}, "The mask is empty; paint where the style goes"),
@@ -247,7 +249,7 @@ def kept() -> handlers.Kept:
     given |= {"photo": photo, "style": style, "content_layer": "relu4_2", "size": 64, "seed": 3, "alpha": 1, "beta": 20}
     given |= {f"lambda_{layer}": 0.25 for layer in STYLE_LAYER_WORDS}
     given |= {"quality": "draft", "optimiser": "lbfgs", "init": "content", "total_variation": 2.0}
-    *_, (_, _, _, last) = handlers._run(given, pyramid=False, steps=3)
+    *_, (_, _, _, last) = handlers._painted(given, pyramid=False, steps=3)
     return last
 
 
@@ -282,8 +284,8 @@ def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(
 
 def test_the_png_says_how_it_was_painted_and_sets_the_controls_again(kept: handlers.Kept) -> None:
     path = finish.file_of(kept, "png").value["path"]
-    status, strength, *given = finish.restore(path)
-    restored = dict(zip(finish.RESTORED, given, strict=True))
+    status, strength, *given = share.restore(path)
+    restored = dict(zip(share.RESTORED, given, strict=True))
     assert status.startswith("Settings restored: a picture of 64 x")
     assert "no control for pyramid, steps" in status
     assert strength == 65
@@ -306,7 +308,7 @@ def test_a_foreign_file_restores_nothing_and_says_why(kind: str, tmp_path: Path)
         Image.new("RGB", (20, 20)).save(path)
     else:
         path.write_text("hello")
-    status, *rest = finish.restore(str(path))
+    status, *rest = share.restore(str(path))
     assert status.startswith("No settings restored: this")
     assert all(isinstance(value, dict) and "value" not in value for value in rest), "every control stays"
 
@@ -325,7 +327,7 @@ def test_go_on_and_bigger_start_from_the_picture(kept: handlers.Kept) -> None:
 
 
 def test_the_time_lapse_runs_from_the_photo_to_the_picture(kept: handlers.Kept) -> None:
-    path, _ = finish.film_of(kept, "webp")
+    path, _ = finish.film_of(kept, "webp", False)
     film = Image.open(path)
     assert film.n_frames >= 3
     first = np.asarray(film.convert("RGB"), dtype=float)
@@ -366,7 +368,7 @@ def test_how_much_is_matched_is_a_share_of_what_was_asked() -> None:
 
 def test_a_painted_layer_that_is_empty_or_no_picture_is_no_mask(tmp_path: Path) -> None:
     editor = gr.ImageEditor()
-    read = finish.layer_of_editor(editor)
+    read = uploads.layer_of_editor(editor)
 
     def sent(layer: bytes | None) -> ImageData:
         editor.blob_storage["x"] = ImageData(background=None, layers=[layer], composite=None)

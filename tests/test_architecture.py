@@ -12,7 +12,7 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"app"},
     {"nst.ui"},
     {"nst.__main__", "nst.bench"},
-    {"nst.batch"},
+    {"nst.batch", "nst.estimate"},
     {"nst", "nst.transfer", "nst.explain", "nst.recipe", "nst.timelapse"},
     {"nst.job"},
     {"nst.objective", "nst.painting"},

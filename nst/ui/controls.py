@@ -6,20 +6,14 @@ import gradio as gr
 from gradio.components import Component
 
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
-from nst.ui import finish, handlers
+from nst.ui import handlers, uploads
+from nst.ui.calls import AT_ONCE
 from nst.ui.regions import BRUSHES
 
 DEFAULTS = Settings()
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
 SMALLEST_PX = 128
-AT_ONCE = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # handlers that need no waiting
 SOFT_EDGE = 0.02  # of a mask painted by hand
-
-# Strength s runs from 0 to 100 and is beta on a logarithmic scale, alpha being 1: beta = 10^(s / 50).
-STRENGTH = 50
-BETA_OF_STRENGTH = "(s, alpha) => Math.round(10 * Math.min(100, Math.max(alpha, 0.1) * 10 ** (s / 50))) / 10"
-STRENGTH_OF_BETA = """(alpha, beta) =>
-    Math.round(Math.min(100, Math.max(0, 50 * Math.log10(Math.max(beta, 0.01) / Math.max(alpha, 0.1)))))"""
 
 
 def picture_input(label: str, **options: object) -> gr.Image:
@@ -27,7 +21,7 @@ def picture_input(label: str, **options: object) -> gr.Image:
     picture = gr.Image(
         label=label, type="filepath", sources=["upload", "webcam", "clipboard"], buttons=[], alt_text=label, **options
     )
-    picture.preprocess = finish.path_of_upload
+    picture.preprocess = uploads.path_of_upload
     return picture
 
 
@@ -132,8 +126,8 @@ def places(photo: gr.Image) -> dict[str, Component]:
         show = gr.Button("Show the photo here", size="sm", elem_id="brush-photo")
         mask = picture_input("Painted layer", visible="hidden")
         edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
-    editor.preprocess = finish.layer_of_editor(editor)
-    show.click(finish.show_canvas, photo, [editor, mask], **AT_ONCE)
+    editor.preprocess = uploads.layer_of_editor(editor)
+    show.click(uploads.show_canvas, photo, [editor, mask], **AT_ONCE)
     photo.change(lambda: (None, None), None, [editor, mask], **AT_ONCE)  # another photo: what was painted is void
     editor.change(lambda layer: layer, editor, mask, **AT_ONCE)
     return {"mask": mask, "mask_edge": edge}
@@ -157,8 +151,13 @@ def advanced() -> dict[str, Component]:
         }
 
 
-def recipe() -> gr.File:
-    """Where one of our PNGs gives its settings back."""
-    with gr.Accordion("Restore settings", open=False, elem_id="recipe"):
+def recipe() -> tuple[gr.File, gr.Button, gr.Textbox]:
+    """Where one of our PNGs gives its settings back, and where they become a link."""
+    with gr.Accordion("Restore and share settings", open=False, elem_id="recipe"):
         gr.Markdown("Each PNG from this page holds the settings it was painted with. Drop one to set all controls.")
-        return gr.File(label="One of our PNGs", file_types=[".png"], type="filepath", height=110)
+        dropped = gr.File(label="One of our PNGs", file_types=[".png"], type="filepath", height=110)
+        make = gr.Button("Make a link with these settings", size="sm", elem_id="make-link")
+        link = gr.Textbox(
+            label="Link", buttons=["copy"], interactive=False, elem_id="link", info="Opens this page with the settings."
+        )
+    return dropped, make, link

@@ -8,14 +8,29 @@ FOLDER = Path(__file__).resolve().parents[2] / "examples"
 FIRST_PHOTO, FIRST_STYLE = "chelsea", "impasto"
 
 
-def photos() -> list[str]:
-    """Paths of the example photos."""
-    return [str(path) for path in sorted((FOLDER / "photos").glob("*.jpg"))]
+def photos() -> dict[str, str]:
+    """Paths of the example photos, by the words that name them."""
+    return _named("photos")
 
 
-def styles() -> list[str]:
-    """Paths of the style pictures, painted by `examples/make_styles.py`."""
-    return [str(path) for path in sorted((FOLDER / "styles").glob("*.jpg"))]
+def styles() -> dict[str, str]:
+    """Paths of the style pictures, painted by `examples/make_styles.py`, by name."""
+    return _named("styles")
+
+
+def _named(folder: str) -> dict[str, str]:
+    return {path.stem.replace("_", " "): str(path) for path in sorted((FOLDER / folder).glob("*.jpg"))}
+
+
+def thumbnail(path: str) -> str:
+    """A small copy of an example, by `examples/make_thumbnails.py`: fifteen whole pictures would be 4 MB."""
+    original = Path(path)
+    return str(FOLDER / "thumbnails" / original.parent.name / original.name)
+
+
+def preset(name: str) -> str:
+    """The picture on a preset's card."""
+    return str(FOLDER / "thumbnails" / "presets" / f"{name.lower().replace(' ', '_').replace(chr(39), '')}.jpg")
 
 
 def first_sight() -> tuple[str, str, str, str]:

@@ -45,6 +45,12 @@ def order(given: Mapping[str, Any], **changes: Any) -> Order:
         raise ValueError(f"there is no {missing} yet; drop one, or click one of the examples")
     offered = [(style, given["share_1"]), *((given[f"style_{n}"], given[f"share_{n}"]) for n in (2, 3, 4))]
     styles, shares = zip(*[pair for pair in offered if pair[0] is not None], strict=True)
+    settings = settings_of(given, shares, **changes)
+    return Order(photo, styles, tuple(masks_of(given["mask"], len(styles))), given["start"], settings)
+
+
+def settings_of(given: Mapping[str, Any], shares: tuple[float, ...] | None, **changes: Any) -> Settings:
+    """The settings from the endpoint's parameters by name, some changed; `shares` are those of the styles."""
     lambdas = {layer: given[f"lambda_{layer}"] for layer in STYLE_LAYER_WORDS}
     more_lambdas, more_content = _layers(given["other_layers"])
     chosen = {name: value for name, value in given.items() if name in STRAIGHT}
@@ -56,9 +62,7 @@ def order(given: Mapping[str, Any], **changes: Any) -> Order:
         "seed": _whole("seed", given["seed"]),
         "max_seconds": given["max_seconds"] or None,
     }
-    return Order(
-        photo, styles, tuple(masks_of(given["mask"], len(styles))), given["start"], Settings(**{**chosen, **changes})
-    )
+    return Settings(**{**chosen, **changes})
 
 
 def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:

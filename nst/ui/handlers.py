@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 import pandas as pd
@@ -23,12 +23,14 @@ from nst.ui.form import Order, order
 from nst.weights import WeightsError
 
 LARGEST_PX = 1024  # longer side that a visitor may ask of a shared machine
+STREAMS = "Streams (picture, curve, status) while it works."
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 DEFAULTS = Settings()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # gradio hashes what it keeps, and pictures have no hash
 class Kept:
     """What the server keeps for a visitor: the newest picture, and what else can be made of the run."""
 
@@ -38,6 +40,7 @@ class Kept:
     order: Order
     result: Result | None = None  # once the run is finished
     painting: Painting | None = None  # in other colours than the result's
+    text: Mapping[str, str] | None = None  # the recipe of an earlier picture that is shown again
 
     def in_full(self) -> Painting | None:
         """The finished painting in the colours that the page shows."""
@@ -89,7 +92,7 @@ def stylise(
     mask: str | None = None,
     mask_edge: float = DEFAULTS.mask_edge,
     max_seconds: float = 0,
-) -> Iterator[Shown]:
+) -> Iterator[tuple[Image.Image | None, pd.DataFrame, str]]:
     """Repaint a photo in the style of another picture. Streams (picture, curve, status) while it works.
 
     Args:
@@ -133,46 +136,73 @@ def stylise(
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.
     """
-    yield from _run(locals())
+    for picture, costs, status, _ in paint(*locals().values()):
+        yield picture, costs, status
 
 
 PARAMETERS = tuple(inspect.signature(stylise).parameters)
 
 
+def repaint(*values: Any) -> Iterator[Image.Image | None]:
+    for picture, _, _ in stylise(*values):
+        yield picture
+
+
+# The same for assistants, as gradio's MCP server needs it (6.31): one output, for of several it makes a text; and the
+# parameters by name, with their words.
+repaint.__signature__ = inspect.signature(stylise)
+repaint.__doc__ = stylise.__doc__.replace(STREAMS, "Gives back the finished picture, after some ten seconds.")
+stylise._mcp_type = "not for assistants"
+
+
+def paint(*values: Any) -> Iterator[Shown]:
+    """What `stylise` does, for the page: with what the server keeps of it."""
+    yield from answered(_painted(dict(zip(PARAMETERS, values, strict=True))), _refusal)
+
+
 def go_on(kept: Kept | None, *values: Any) -> Iterator[Shown]:
     """More steps from the picture on the page, at its size; `values` are those of `stylise`."""
-    yield from _from_here(kept, values)
+    yield from answered(_from_here(kept, values), _refusal)
 
 
 def paint_bigger(kept: Kept | None, *values: Any) -> Iterator[Shown]:
     """The picture on the page twice as large, with finer strokes; `values` are those of `stylise`."""
-    yield from _from_here(kept, values, times=2)
+    yield from answered(_from_here(kept, values, times=2), _refusal)
 
 
 def _from_here(kept: Kept | None, values: Sequence[Any], times: int = 1) -> Iterator[Shown]:
     if kept is None:
-        yield from _refuse("There is no picture of yours to go on from yet; press Stylise first.")
+        raise ValueError("there is no picture of yours to go on from yet; press Stylise first")
     given = {**dict(zip(PARAMETERS, values, strict=True)), "start": kept.uncoloured(), "original_size": False}
     steps = QUALITIES[given["quality"]][1]
     given["size"] = min(times * max(kept.size), LARGEST_PX)
-    yield from _run(given, pyramid=False, steps=steps)
+    yield from _painted(given, pyramid=False, steps=steps)
 
 
-def _run(given: Mapping[str, Any], **changes: Any) -> Iterator[Shown]:
-    """Paint what was ordered; whatever goes wrong ends in a sentence."""
+def _painted(given: Mapping[str, Any], **changes: Any) -> Iterator[Shown]:
+    """The run that was ordered, some settings changed."""
+    run = order(given, **changes)
+    yield from _frames(stylise_events(run.photo, run.styles, run.settings, masks=run.masks, start=run.start), run)
+
+
+def _refusal(sentence: str) -> tuple[Any, ...]:
+    return gr.skip(), gr.skip(), sentence, gr.skip()
+
+
+def answered(shown: Iterator[T], refusal: Callable[[str], T]) -> Iterator[T]:
+    """What a run shows. Whatever goes wrong ends in a sentence: `refusal` shows it, and programs are told by an error.
+
+    Everything else on the page stays as it was.
+    """
     try:
-        run = order(given, **changes)
-        yield from _frames(stylise_events(run.photo, run.styles, run.settings, masks=run.masks, start=run.start), run)
+        yield from shown
+        return
     except (ValueError, WeightsError) as error:
-        yield from _refuse(_sentence(str(error)))
+        sentence = _sentence(str(error))
     except Exception:
         log.exception("a run failed")
-        yield from _refuse("Something went wrong on the server and the run was stopped. Please try again.")
-
-
-def _refuse(sentence: str) -> Iterator[tuple[Any, ...]]:
-    """Leave the sentence on the page, where everything else stays as it was, and tell programs by an error."""
-    yield gr.skip(), gr.skip(), sentence, gr.skip()
+        sentence = "Something went wrong on the server and the run was stopped. Please try again."
+    yield refusal(sentence)
     raise gr.Error(sentence, print_exception=False)
 
 

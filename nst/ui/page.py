@@ -9,6 +9,7 @@ import gradio as gr
 
 from nst.compute import choose
 from nst.ui import stylise_tab
+from nst.ui.curve import switches_css
 
 HERE = Path(__file__).parent
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
@@ -31,15 +32,29 @@ def build() -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """What `launch` needs for the look and for staying closed to the curious."""
-    fonts = ["system-ui", "sans-serif"]  # no web fonts: the page loads nothing from elsewhere
-    theme = gr.themes.Default(
-        primary_hue="orange", neutral_hue="stone", font=fonts, font_mono=["ui-monospace", "monospace"]
-    )
     return {
-        "theme": theme,
+        "theme": _theme(),
+        "css": switches_css(),
         "css_paths": [HERE / "page.css"],
+        "mcp_server": True,
         "show_error": False,
         "enable_monitoring": False,
         "max_file_size": "30mb",
         "footer_links": ["api"],
     }
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's own, quiet, with one accent; what is written is dark enough for WCAG's contrast of 4.5."""
+    fonts = ["system-ui", "sans-serif"]  # no web fonts: the page loads nothing from elsewhere
+    theme = gr.themes.Default(
+        primary_hue="orange", neutral_hue="stone", font=fonts, font_mono=["ui-monospace", "monospace"]
+    )
+    return theme.set(
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+    )

@@ -15,7 +15,7 @@ def progress(started: Started, step: Step, history: Sequence[Costs]) -> str:
     costs = step.costs
     place = f"Level {costs.level} of {len(started.levels)}, {max(costs.size)} px, step {costs.step} of {started.steps}"
     how = ", ".join(filter(None, (matched(costs, started.settings), trend(history))))
-    return f"{place}, {step.eta_seconds:.0f} s left. {how[:1].upper()}{how[1:]}.  \n{started.compute}"
+    return f"{place}, {duration(step.eta_seconds)} left. {how[:1].upper()}{how[1:]}.  \n{started.compute}"
 
 
 def summary(result: Result) -> str:
@@ -26,6 +26,13 @@ def summary(result: Result) -> str:
     return (
         f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps.{ended}{how}  \n{result.compute}"
     )
+
+
+def duration(seconds: float) -> str:
+    """As exactly as a forecast deserves: 4 s, 35 s, 3 min."""
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    return f"{5 * round(seconds / 5)} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def matched(costs: Costs, settings: Settings) -> str:

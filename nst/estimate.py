@@ -1,0 +1,66 @@
+"""How long a run will take on this device, said before it starts: from the seconds of a few small steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from PIL import Image
+
+from nst import images
+from nst.events import Result
+from nst.schedule import Level, plan
+from nst.settings import QUALITIES, Settings
+from nst.transfer import stylise
+
+MEASURED_PX = 128
+MEASURED_STEPS = 6  # the first warms up
+KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")  # of a step
+STEPS_BESIDES = 2  # what a level takes besides its steps, in steps: its targets, and the cost of its first picture
+
+
+def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
+    """The levels of a run for a photo of this shape; the header of its file is enough."""
+    size = images.painting_size(images.result_size(picture, settings.size))
+    return plan(*size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
+
+
+def seconds(levels: Sequence[Level], settings: Settings, earlier: Result | None = None) -> float:
+    """About how long these levels take: as an earlier run with steps of the same kind went, else measured, once."""
+    if earlier and earlier.stopped == "completed" and _kind(earlier.settings) == _kind(settings):
+        pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings))
+    else:
+        pace = _measured_pace(*_kind(settings))
+    return min(pace * _work(levels), settings.max_seconds or math.inf)
+
+
+def _kind(settings: Settings) -> tuple:
+    """What decides the cost of a step, besides its pixels."""
+    return settings.layers, *(getattr(settings, name) for name in KIND)
+
+
+def _work(levels: Sequence[Level]) -> float:
+    return sum(level.work * (level.steps + STEPS_BESIDES) / level.steps for level in levels)
+
+
+@lru_cache(maxsize=32)
+def _measured_pace(layers: tuple[str, ...], *kind: str) -> float:
+    """Seconds per unit of work (`Level.work`) of a few small steps of this kind."""
+    noise = np.random.default_rng(0).integers(0, 256, (MEASURED_PX, MEASURED_PX, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    weights = dict.fromkeys(layers, 1.0)
+    settings = Settings(
+        content_layers=weights,
+        style_layers=weights,
+        size=MEASURED_PX,
+        steps=MEASURED_STEPS,
+        pyramid=False,
+        **dict(zip(KIND, kind, strict=True)),
+    )
+    history = stylise(picture, picture, settings).history
+    steps = [after.seconds - before.seconds for before, after in pairwise(history)]
+    (level,) = levels_of(picture, settings)
+    return min(steps) / (level.work / level.steps)  # the least disturbed one

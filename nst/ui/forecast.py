@@ -1,0 +1,50 @@
+"""How long the picture will take, said beside the button before the click and corrected while it is painted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.events import Dependency
+
+from nst import estimate, images
+from nst.ui.calls import AT_ONCE, IN_BROWSER
+from nst.ui.form import settings_of
+from nst.ui.handlers import PARAMETERS, Kept
+from nst.ui.tab import Tab
+from nst.ui.words import duration
+
+# The parameters that decide how long a run takes.
+ASKED = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
+
+# While a run is on, what its status says is left: (status, expected) -> expected.
+LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expected])[0]"
+
+
+def expected(kept: Kept | None, *values: Any) -> str:
+    """About how long a run with these values of `stylise` takes, by the visitor's last run or a few measured steps."""
+    given = dict(zip(PARAMETERS, values, strict=True))
+    if given["photo"] is None:
+        return ""
+    try:
+        settings = settings_of(given, shares=None)
+        with images.header(given["photo"], "photo") as photo:
+            levels = estimate.levels_of(photo, settings)
+    except ValueError:
+        return ""  # the run itself will say what is wrong
+    return f"About {duration(estimate.seconds(levels, settings, kept and kept.result))}"
+
+
+def connect(tab: Tab, runs: Sequence[Dependency]) -> None:
+    """Say it when the page opens, whenever a control that matters changes, and after each run."""
+    inputs = [tab.kept, *tab.parameters]
+    for component in (tab.asked[name] for name in ASKED):
+        component.change(expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
+    for run in runs:
+        run.success(expected, inputs, tab.expected, **AT_ONCE)
+    for stop in (tab.stop, tab.shown["stop_options"]):
+        stop.click(expected, inputs, tab.expected, **AT_ONCE)
+    gr.on(None, expected, inputs, tab.expected, **AT_ONCE)
+    status = tab.shown["status"]
+    status.change(None, [status, tab.expected], tab.expected, js=LEFT, **IN_BROWSER)

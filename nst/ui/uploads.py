@@ -1,0 +1,52 @@
+"""What a visitor uploads and brushes, handed on as it came: only `nst.images` opens it, or says why it cannot."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from nst import images
+from nst.decode import on_white
+
+CANVAS_PX = 512  # longer side of the photo that a mask is painted on
+
+
+def path_of_upload(payload: Any) -> str | None:
+    """What `gr.Image.preprocess` should give us: the uploaded file's path, not yet opened.
+
+    gr.Image opens each upload before the handler runs, where a broken file ends in a bare "Error", and its conversion
+    to RGB shows the colours hidden under transparency. `nst.images` does both properly, and with a sentence.
+    """
+    return payload.path if payload else None
+
+
+def layer_of_editor(editor: gr.ImageEditor) -> Callable[[Any], Image.Image | None]:
+    """What `gr.ImageEditor.preprocess` should give us: the painted layer as it was sent, None when it is empty.
+
+    The component itself would open and encode three pictures, background and composite among them, at each stroke.
+    """
+
+    def preprocess(payload: Any) -> Image.Image | None:
+        sent = payload and (editor.blob_storage.pop(payload.id, None) if payload.id else payload)
+        if not sent or not sent.layers or sent.layers[0] is None:
+            return None
+        layer = sent.layers[0]
+        picture = Image.open(io.BytesIO(layer) if isinstance(layer, bytes) else layer.path, formats=["PNG", "WEBP"])
+        picture = picture.convert("RGBA")
+        return picture if picture.getchannel("A").getextrema()[1] else None
+
+    return preprocess
+
+
+def show_canvas(photo: str | None) -> tuple[Image.Image | None, None]:
+    """The photo to paint on, not larger than needed -> (editor, painted layer)."""
+    try:
+        picture = on_white(images.load(photo, "photo"))
+    except ValueError as error:
+        raise gr.Error(f"{error}.", print_exception=False) from None
+    picture.thumbnail((CANVAS_PX, CANVAS_PX))
+    return picture, None

@@ -1,0 +1,89 @@
+"""What browser tests share: a real Chromium, driven by Playwright, and what a visitor's hands do with the page."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+WAIT_MS = 60_000
+WIDE = {"width": 1400, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+def need_chromium() -> None:
+    """Skip without Chromium, but never in CI."""
+    if CHROMIUM is None:
+        assert not os.environ.get("CI"), "Chromium is missing, and in CI the browser tests must run"
+        pytest.skip("needs Chromium: apt-get install chromium")
+
+
+def visit(page: Page, address: str) -> None:
+    """Open the page and wait until it is alive."""
+    page.set_default_timeout(WAIT_MS)
+    page.goto(address)
+    expect(page.locator("#stylise-button")).to_be_visible(timeout=WAIT_MS)
+
+
+def finished(page: Page, what: str = "Finished") -> None:
+    """Wait until the status says so."""
+    expect(page.locator("#status")).to_contain_text(what, timeout=WAIT_MS)
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    """Type a number into the box of a slider."""
+    box = page.get_by_label(f"number input for {label}")
+    box.fill(value)
+    box.press("Enter")
+
+
+def unfold(page: Page, panel: str) -> None:
+    page.locator(f"#{panel} button.label-wrap").first.click()
+
+
+def choose_size(page: Page, pixels: int) -> None:
+    unfold(page, "size")
+    box = page.get_by_label("number input for Size")
+    box.fill(str(pixels))
+    box.press("Enter")
+
+
+def picture_source(page: Page) -> str:
+    return page.locator("#picture img").get_attribute("src") or ""
+
+
+def wait_for_frames(page: Page, count: int) -> list[str]:
+    """Addresses of the next `count` different pictures that appear."""
+    seen = [picture_source(page)]
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while len(seen) <= count:
+        assert time.monotonic() < deadline, f"only {len(seen) - 1} frames came"
+        if (source := picture_source(page)) != seen[-1]:
+            seen.append(source)
+        page.wait_for_timeout(30)
+    return seen[1:]
+
+
+def download(page: Page, folder: Path) -> Image.Image:
+    expect(page.locator("#download")).to_be_enabled(timeout=WAIT_MS)
+    with page.expect_download() as started:
+        page.locator("#download").click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return Image.open(path)
+
+
+def pixels(page: Page) -> np.ndarray:
+    """The picture on the page, as the browser has it."""
+    page.wait_for_timeout(300)
+    answer = page.request.get(picture_source(page))
+    return np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB"), dtype=float)
