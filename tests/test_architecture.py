@@ -13,11 +13,14 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.ui"},
     {"nst.__main__", "nst.bench"},
     {"nst.batch", "nst.estimate"},
-    {"nst", "nst.transfer", "nst.explain", "nst.recipe", "nst.timelapse"},
+    {"nst", "nst.transfer", "nst.explain", "nst.compare", "nst.recipe", "nst.timelapse"},
     {"nst.job"},
     {"nst.objective", "nst.painting"},
     {"nst.inputs"},
-    {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
+    {
+        *("nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"),
+        *("nst.receptive", "nst.channels", "nst.studies"),
+    },
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture", "nst.decode"),
