@@ -30,7 +30,7 @@ def stylise(
     masks: images.Source | Sequence[images.Source] = (),
     start: images.Source | None = None,
 ) -> Result:
-    """Repaint `content` in the style of `styles` (PIL images or paths) and give back the picture and its loss curve.
+    """Repaint `content` in the style of `styles` (`images.Source`) and give back the picture and its loss curve.
 
     `masks` (white is painted) say where: one for all styles, or one for each; elsewhere the photo stays as it is.
     `start` is a picture to begin with instead of `settings.init`. Raises `ValueError` for input that cannot be used
@@ -56,7 +56,7 @@ def stylise_events(
 
 
 def _listed(sources: images.Source | Sequence[images.Source]) -> list[images.Source]:
-    one = isinstance(sources, (str, Image.Image)) or not isinstance(sources, Sequence)
+    one = isinstance(sources, (str, bytes, Image.Image)) or not isinstance(sources, Sequence)
     return [sources] if one else list(sources)
 
 
