@@ -12,14 +12,16 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"app"},
     {"nst.ui"},
     {"nst.__main__", "nst.bench"},
-    {"nst.batch"},
+    {"nst.batch", "nst.cluster"},
+    {"nst.workers", "nst.orders"},
+    {"nst.options"},
     {"nst", "nst.transfer", "nst.explain", "nst.recipe", "nst.timelapse"},
     {"nst.job"},
     {"nst.objective", "nst.painting"},
     {"nst.inputs"},
     {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
     {
-        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule"),
+        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.manifest"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture", "nst.decode"),
     },
 ]
