@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from multiprocessing import connection
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ import torch
 
 from nst import compute, encode, recipe, stylise, weights
 from nst.events import curve
+from nst.memo import Memo
 from nst.settings import Settings
 
 CORES = 2  # of a worker on the CPU
@@ -65,13 +66,19 @@ def paint(task: Task, device: str = "auto") -> Outcome:
         by_kind[name.split()[0]].append(content)
     (photo,), styles, masks, (*_, start) = by_kind.values()
     try:
-        result = stylise(photo, styles, settings, masks=masks, start=start)
+        result = stylise(photo, styles, settings, masks=masks, start=start, memo=_memo())
         file = encode.encode(result.painting.pixels(), task.format)
     except Exception as error:  # whatever ails one picture must not stop the others
         known = isinstance(error, (ValueError, weights.WeightsError))
         return Outcome(error=str(error) if known else f"{type(error).__name__}: {error}")
     facts = dataclasses.asdict(recipe.Recipe.of(result, task.inputs))
     return Outcome(file, curve(result.history), {**facts, "seconds": round(result.seconds, 3)})
+
+
+@cache
+def _memo() -> Memo:
+    """Of this process."""
+    return Memo()
 
 
 def ready(backbone: str) -> None:

@@ -22,7 +22,16 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.manifest"),
-        *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture", "nst.decode"),
+        *(
+            "nst.costs",
+            "nst.colour",
+            "nst.masks",
+            "nst.wasserstein",
+            "nst.lbfgs",
+            "nst.capture",
+            "nst.decode",
+            "nst.memo",
+        ),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
