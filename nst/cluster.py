@@ -5,6 +5,7 @@ Pictures travel through Ray's object store, and this package's source with the j
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -55,10 +56,13 @@ class Actor:
 def workers(address: str, number: int | None) -> list[work.Worker]:
     """As many as the cluster at this address has room for now, unless a number is asked for."""
     try:
+        if address != "auto":  # Ray would try for five minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
         package = str(Path(__file__).parent)
         ray.init(address, runtime_env={"py_modules": [package]}, log_to_driver=False, logging_level="WARNING")
-    except ConnectionError as error:
-        raise ValueError(f"no Ray cluster at {address!r} ({error}); start one: ray start --head") from None
+    except (OSError, ValueError):
+        raise ValueError(f"no Ray cluster at {address!r}; start one (ray start --head) or check HOST:PORT") from None
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     kind, each = ("GPU", 1) if any(node.get("GPU") for node in nodes) else ("CPU", work.CORES)
     room = sum(int(node.get(kind, 0) // each) for node in nodes)
