@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, WeightsError, NoWorkersError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted, nothing was written", file=sys.stderr)
+        return 130
 
 
 def _single(arguments: Sequence[str]) -> int:
@@ -59,9 +63,6 @@ def _single(arguments: Sequence[str]) -> int:
         raise ValueError(
             f"{options.output} cannot be written ({error.strerror or error}); choose another place"
         ) from error
-    except KeyboardInterrupt:
-        print("interrupted, nothing was written", file=sys.stderr)
-        return 130
     costs = result.history[-1] if result.history else None
     figures = f", J = {costs.total:.3g} (content {costs.content:.3g}, style {costs.style:.3g})" if costs else ""
     print(f"{options.output}: {result.image.width} x {result.image.height} px in {result.seconds:.1f} s{figures}")
@@ -132,6 +133,7 @@ def _batch(arguments: Sequence[str]) -> int:
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"workers={options.workers} is under the limit of 1; leave it out to have one per device")
     orders = named(read(options), "." + options.format, options.output)
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # of the workers: on shared machines waiting threads hurt
     crew = _crew(options, settings_of(options).device)[: len(orders)]
     started = time.monotonic()
     counts = dict.fromkeys(STATUSES, 0)

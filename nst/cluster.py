@@ -5,6 +5,7 @@ Pictures travel through Ray's object store, and this package's source with the j
 
 from __future__ import annotations
 
+import os
 import socket
 from concurrent.futures import Future
 from pathlib import Path
@@ -59,8 +60,9 @@ def workers(address: str, number: int | None) -> list[work.Worker]:
         if address != "auto":  # Ray would try for five minutes
             host, _, port = address.removeprefix("ray://").rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
-        package = str(Path(__file__).parent)
-        ray.init(address, runtime_env={"py_modules": [package]}, log_to_driver=False, logging_level="WARNING")
+        spin = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
+        environment = {"py_modules": [str(Path(__file__).parent)], "env_vars": spin}
+        ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="WARNING")
     except (OSError, ValueError):
         raise ValueError(f"no Ray cluster at {address!r}; start one (ray start --head) or check HOST:PORT") from None
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -30,6 +30,7 @@ from nst.orders import Order, named, read
 from nst.workers import Outcome, Task
 
 ROOT = Path(__file__).parents[1]
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 QUICK = ["--size", "64", "--quality", "draft", "--steps", "3", "--init", "noise", "--seed", "7"]
 QUICK += ["--device", "cpu", "--precision", "float32"]
 
@@ -110,7 +111,7 @@ def assert_like_single_runs(photos: list[str]) -> None:
 GOOD = [*(f"p{number}" for number in range(9)), "p11 again"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+@LINUX
 def test_killed_half_way_and_started_again_it_makes_the_pictures_of_single_runs(folder: Path, capsys) -> None:
     first = started("--workers", "1")
     wait_until(lambda: len(painted()) >= 4)
@@ -141,7 +142,7 @@ def test_killed_half_way_and_started_again_it_makes_the_pictures_of_single_runs(
     assert_like_single_runs(GOOD)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+@LINUX
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_whole_pictures_and_no_process(number: int, code: int, folder: Path) -> None:
     running = started("--workers", "2" if number == signal.SIGINT else "1")
@@ -238,6 +239,15 @@ def test_workers_that_never_start_end_the_batch_with_a_sentence(tmp_path: Path) 
     with pytest.raises(batch.NoWorkersError, match="no worker stays alive"):
         list(batch.run(orders_for(tmp_path, b"a"), crew, Manifest(tmp_path / "out")))
     assert [worker.mortal[None] for worker in crew] == [7, 7]  # two tries each
+
+
+def test_workers_that_are_never_ready_are_not_waited_for_for_ever(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(batch, "READY_WITHIN_S", 1)
+    absent = Fake({})
+    absent.start = lambda backbone: Future()
+    with pytest.raises(batch.NoWorkersError):
+        list(batch.run(orders_for(tmp_path, b"a"), [absent], Manifest(tmp_path / "out")))
+    assert absent.stopped
 
 
 def test_a_worker_that_is_never_ready_does_not_hold_up_the_others(tmp_path: Path) -> None:
