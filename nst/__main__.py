@@ -1,124 +1,72 @@
-"""The command line: `python -m nst PHOTO STYLE -o OUT.png`. Its options are the fields of `Settings`."""
+"""The command line: `python -m nst PHOTO STYLE -o OUT.png` for one picture, `python -m nst batch` for many."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import dataclasses
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tqdm import tqdm
 
 from nst import Degraded, Finished, Result, Settings, Started, Step, encode, stylise_events
-from nst.settings import CHOICES
+from nst.batch import STATUSES, NoWorkersError, Report, run
+from nst.events import curve
+from nst.manifest import NAME, Manifest
+from nst.options import Parser, add_options, settings_of
+from nst.orders import named, read
 from nst.weights import WeightsError
+from nst.workers import Worker, local
 
-# Fields whose options are written by hand below, because they are not one number or word.
-_SPECIAL = {"content_layers", "style_layers", "style_blend"}
-_TYPES = {"float": float, "int": int}  # of a field by the first word of its annotation
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line on stderr and exit code 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
+PROGRAM = "python -m nst"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Paint one picture; 0 when it was written, 2 for input that cannot be used, 130 when interrupted."""
-    parser = _build_parser()
-    options = parser.parse_args(arguments)
+    """Exit code: 0 when all was painted, 1 when some of a batch failed, 2 for bad input, 130 when interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _check_output(options.output, options.bits)
-        if options.costs:
-            _check_folder("costs", options.costs)
-        settings = _settings(options)
-        result = _paint(options, settings)
-        encode.save(result.painting.pixels(), options.output, options.bits)
-        if options.costs:
-            _write_costs(options.costs, result)
-    except (ValueError, WeightsError) as error:
-        parser.error(str(error))
-    except OSError as error:
-        parser.error(f"{options.output} cannot be written ({error.strerror or error}); choose another place")
+        return _batch(arguments[1:]) if arguments[:1] == ["batch"] else _single(arguments)
+    except (ValueError, WeightsError, NoWorkersError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted, nothing was written", file=sys.stderr)
         return 130
-    costs = result.history[-1] if result.history else None
-    figures = f", J = {costs.total:.3g} (content {costs.content:.3g}, style {costs.style:.3g})" if costs else ""
-    print(f"{options.output}: {result.image.width} x {result.image.height} px in {result.seconds:.1f} s{figures}")
-    return 0
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m nst", description="Repaint a photo in the style of another picture.")
+def _single(arguments: Sequence[str]) -> int:
+    parser = Parser(
+        prog=PROGRAM,
+        description="Repaint a photo in the style of another picture.",
+        epilog=f"For many photos: {PROGRAM} batch --help",
+    )
     parser.add_argument("photo", help="the picture whose content is kept")
     parser.add_argument("styles", nargs="+", metavar="style", help="one to four pictures whose style is painted")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, such as out.png")
     parser.add_argument("--costs", type=Path, metavar="FILE.csv", help="Write the loss curve, one row per step.")
-    defaults = Settings()
-    for item in dataclasses.fields(Settings):
-        if item.name in _SPECIAL:
-            continue
-        default = getattr(defaults, item.name)
-        words = item.metadata["help"] + (f" Default: {default}." if default is not None else "")
-        flag = "--" + item.name.replace("_", "-")
-        if isinstance(default, bool):
-            flag = flag.replace("--", "--no-") if default else flag
-            parser.add_argument(flag, dest=item.name, action="store_const", const=not default, help=_switch_words(item))
-            continue
-        choices = CHOICES.get(item.name)
-        kind = (
-            {"choices": list(choices)} if choices else {"type": _TYPES.get(item.type.split()[0], str), "metavar": "X"}
-        )
-        parser.add_argument(flag, help=words, **kind)
-    parser.add_argument(
-        "--lambda", dest="lambdas", action="append", default=[], metavar="LAYER=X", type=_layer_weight,
-        help="Weight of one style layer, such as relu1_1=0.3; may be repeated, the other layers keep theirs.",
-    )  # fmt: skip
-    parser.add_argument(
-        "--content-layer", action="append", default=[], metavar="LAYER[=X]", type=_layer_weight,
-        help="Content layer and its weight instead of relu4_2; may be repeated.",
-    )  # fmt: skip
-    parser.add_argument(
-        "--blend", nargs="+", type=float, metavar="X", help="How much each style counts, in their order."
-    )
-    parser.add_argument(
-        "--mask", dest="masks", action="append", default=[], metavar="PICTURE",
-        help="Where the style goes: white is painted. Once for all styles, or once for each, in their order.",
-    )  # fmt: skip
-    parser.add_argument("--start", metavar="PICTURE", help="Start from this picture, to continue an earlier run.")
-    parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="Bits per colour of a PNG. Default: 8.")
-    return parser
-
-
-def _switch_words(item: dataclasses.Field) -> str:
-    return ("Turn off: " if item.default else "") + item.metadata["help"]
-
-
-def _layer_weight(text: str) -> tuple[str, float]:
-    layer, _, weight = text.partition("=")
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    _check_output(options.output, options.bits or 8)
+    if options.costs:
+        _check_folder("costs", options.costs)
     try:
-        return layer, float(weight or 1)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LAYER=NUMBER, such as relu1_1=0.3") from None
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    """The settings asked for; whatever was not named keeps its default."""
-    named = {name: value for name, value in vars(options).items() if value is not None}
-    fields = {item.name for item in dataclasses.fields(Settings)} - _SPECIAL
-    given: dict[str, Any] = {name: value for name, value in named.items() if name in fields}
-    if options.lambdas:
-        given["style_layers"] = {**Settings().style_layers, **dict(options.lambdas)}
-    if options.content_layer:
-        given["content_layers"] = dict(options.content_layer)
-    if options.blend:
-        given["style_blend"] = tuple(options.blend)
-    return Settings(**given)
+        result = _paint(options, settings_of(options))
+        encode.save(result.painting.pixels(), options.output, options.bits or 8)
+        if options.costs and result.history:
+            options.costs.write_bytes(curve(result.history).encode())
+    except OSError as error:
+        raise ValueError(
+            f"{options.output} cannot be written ({error.strerror or error}); choose another place"
+        ) from error
+    costs = result.history[-1] if result.history else None
+    figures = f", J = {costs.total:.3g} (content {costs.content:.3g}, style {costs.style:.3g})" if costs else ""
+    print(f"{options.output}: {result.image.width} x {result.image.height} px in {result.seconds:.1f} s{figures}")
+    return 0
 
 
 def _check_output(path: Path, bits: int) -> None:
@@ -132,18 +80,6 @@ def _check_folder(name: str, path: Path) -> None:
         raise ValueError(f"{name} {str(path)!r} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise ValueError(f"{name} folder {str(path.parent)!r} does not exist; make it first")
-
-
-def _write_costs(path: Path, result: Result) -> None:
-    """The loss curve as CSV, unweighted costs, one column per style layer."""
-    if not result.history:
-        return
-    rows = [{**dataclasses.asdict(costs), "size": max(costs.size), **costs.style_layers} for costs in result.history]
-    columns = [name for name in rows[0] if name != "style_layers"]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _paint(options: argparse.Namespace, settings: Settings) -> Result:
@@ -162,6 +98,117 @@ def _paint(options: argparse.Namespace, settings: Settings) -> Result:
                 case Finished(result=result):
                     return result
     raise AssertionError("a run ends with Finished")
+
+
+def _batch_parser() -> Parser:
+    parser = Parser(
+        prog=f"{PROGRAM} batch",
+        description="Repaint many photos. The same command again goes on where it was stopped.",
+    )
+    parser.add_argument(
+        "photos", nargs="+", metavar="PHOTOS",
+        help="photos, folders of them, patterns such as 'in/**/*.jpg', or CSV files: a picture per row, with columns "
+        "content, style and any option below by its name; several values in a cell are separated by |",
+    )  # fmt: skip
+    parser.add_argument(
+        "--style", dest="styles", action="append", default=[], metavar="PICTURE",
+        help="A picture whose style is painted; up to four.",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the pictures go")
+    endings = [suffix.removeprefix(".") for form in encode.FORMATS.values() for suffix in form.suffixes]
+    parser.add_argument(
+        "--format", choices=list(dict.fromkeys(endings)), default="png", help="The pictures' ending. Default: png."
+    )
+    parser.add_argument("--costs", action="store_true", help="Write each picture's loss curve beside it, as CSV.")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="How many paint at once. Default: one per GPU, or per two cores."
+    )
+    parser.add_argument("--ray", metavar="auto|ADDRESS", help="Paint on this Ray cluster instead of this machine.")
+    add_options(parser)
+    return parser
+
+
+def _batch(arguments: Sequence[str]) -> int:
+    options = _batch_parser().parse_args(arguments)
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"workers={options.workers} is under the limit of 1; leave it out to have one per device")
+    orders = named(read(options), "." + options.format, options.output)
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # of the workers: on shared machines waiting threads hurt
+    crew = _crew(options, settings_of(options).device)[: len(orders)]
+    started = time.monotonic()
+    counts = dict.fromkeys(STATUSES, 0)
+    code = 0
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        with (
+            closing(Manifest(options.output)) as manifest,
+            _stoppable(),
+            _Bar(total=len(orders), smoothing=0) as bar,
+            closing(run(orders, crew, manifest, options.costs)) as reports,
+        ):
+            for report in reports:
+                counts[report.status] += 1
+                bar.settle(report)
+    except OSError as error:
+        raise ValueError(f"{options.output} cannot be written ({error.strerror or error}); choose another") from error
+    except _Stopped as stopped:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        code = 128 + stopped.number
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+    print(f"{options.output}: {summary} of {len(orders)} in {time.monotonic() - started:.1f} s; see {NAME}")
+    return code or int(counts["failed"] > 0)
+
+
+def _crew(options: argparse.Namespace, device: str) -> list[Worker]:
+    if not options.ray:
+        return local(device, options.workers)
+    try:
+        from nst import cluster  # Ray is not among the requirements
+    except ImportError:
+        raise ValueError("--ray needs Ray; install it: pip install ray") from None
+    return cluster.workers(options.ray, options.workers)
+
+
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM, so that both end in the same tidy way."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise _Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Bar(tqdm):
+    """Counts pictures; those that needed no painting are left out of the pace."""
+
+    def __init__(self, **options: object) -> None:
+        form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{per_minute} per minute, {remaining} left]"
+        super().__init__(bar_format=form, **options)
+
+    @property
+    def format_dict(self) -> dict[str, object]:
+        """tqdm's way to add a figure: https://tqdm.github.io/docs/tqdm/#description-and-additional-stats."""
+        known = super().format_dict
+        pace = (known["n"] - known["initial"]) / known["elapsed"] * 60 if known["elapsed"] else 0
+        return {**known, "per_minute": f"{pace:.1f}"}
+
+    def settle(self, report: Report) -> None:
+        if report.status == "kept":
+            self.initial += 1
+        if report.error:
+            self.write(f"{report.photo}: {report.error}", file=sys.stderr)
+        self.update()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,3 +76,15 @@ class Finished:
 
 
 Event = Started | Step | Degraded | Finished
+
+
+def curve(history: Sequence[Costs]) -> str:
+    """The loss curve as CSV, unweighted costs: a row per step, a column per style layer. Empty without a step."""
+    rows = [{**dataclasses.asdict(costs), "size": max(costs.size), **costs.style_layers} for costs in history]
+    if not rows:
+        return ""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [name for name in rows[0] if name != "style_layers"], extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from torch import Tensor
 from nst.decode import to_srgb, without_hidden_colours
 from nst.settings import LIMITS
 
-Source = Image.Image | str | os.PathLike[str]
+Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, a path to one, or such a file's content
 
 
 def load(source: Source, name: str = "picture") -> Image.Image:
@@ -96,15 +97,21 @@ def _register_heif() -> None:
     register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)  # none of them is ever shown
 
 
-def _open(path: str | os.PathLike[str], name: str) -> Image.Image:
+def readable_suffixes() -> frozenset[str]:
+    """Endings of the files that `load` reads, in lower case with their dot."""
+    _register_heif()
+    return frozenset(ending for ending, form in Image.registered_extensions().items() if form in Image.OPEN)
+
+
+def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
     """Read the header only; no message shows more of the path than the file's name."""
-    if not isinstance(path, (str, os.PathLike)):
+    if not isinstance(path, (str, os.PathLike, bytes)):
         raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
     _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked next
-            return Image.open(path)
+            return Image.open(io.BytesIO(path) if isinstance(path, bytes) else path)
     except UnidentifiedImageError as error:
         raise ValueError(f"the {name} is not a picture this program reads; save it as PNG or JPEG") from error
     except Image.DecompressionBombError as error:

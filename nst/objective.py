@@ -15,6 +15,7 @@ from torch import Tensor
 from nst import costs, images, masks, wasserstein
 from nst.features import FeatureExtractor
 from nst.inputs import Inputs
+from nst.memo import Memo, digest
 from nst.schedule import Level
 from nst.settings import Settings
 
@@ -87,14 +88,19 @@ class Targets:
     @classmethod
     @torch.inference_mode(False)
     @torch.no_grad()
-    def of(cls, inputs: Inputs, extractor: FeatureExtractor, settings: Settings, level: Level) -> Targets:
+    def of(
+        cls, inputs: Inputs, extractor: FeatureExtractor, settings: Settings, level: Level, memo: Memo | None = None
+    ) -> Targets:
+        """`memo` keeps what was measured on style pictures for other runs, whose extractors have the same weights."""
         size = level.height, level.width
+        scale = max(size) / max(inputs.size)
         photo = images.resize(inputs.photo, size)
         drawn = [masks.resize(mask, size) for mask in inputs.masks]
         visible = None if inputs.visible is None else masks.resize(inputs.visible, size)
         with _cudnn(photo):
             activations = extractor(photo)
-            regions = tuple(_regions(inputs, drawn, visible, size, activations, extractor, settings))
+            styles = [_remembered(*style, scale, extractor, settings, memo) for style in inputs.styles]
+            regions = tuple(_regions(styles, drawn, visible, activations, extractor, settings))
         content = {layer: activations[layer] for layer in settings.content_layers}
         return cls(
             photo,
@@ -110,17 +116,14 @@ class Targets:
 
 
 def _regions(
-    inputs: Inputs,
+    styles: Sequence[Mapping[str, Any]],
     drawn: Sequence[Tensor],
     visible: Tensor | None,
-    size: tuple[int, int],
     activations: Mapping[str, Tensor],
     extractor: FeatureExtractor,
     settings: Settings,
 ) -> Iterator[Region]:
-    """One region for all styles together, or one for each style where each has a mask, for a level of this size."""
-    scale = max(size) / max(inputs.size)
-    styles = [_measured(*style, scale, extractor, settings) for style in inputs.styles]
+    """One region for all measured styles together, or one for each style where each has a mask."""
     blend = settings.style_blend or (1.0,) * len(styles)
     groups = [[index] for index in range(len(styles))] if len(drawn) > 1 else [list(range(len(styles)))]
     parts = [masks.both(mask, visible) for mask in drawn or [None]]
@@ -132,6 +135,22 @@ def _regions(
         if amount > 0:
             members, weights = [styles[index] for index in group], [blend[index] for index in group]
             yield Region.of(members, weights, part, amount / sum(amounts), activations, extractor, settings)
+
+
+def _remembered(
+    painting: Tensor,
+    alpha: Tensor | None,
+    scale: float,
+    extractor: FeatureExtractor,
+    settings: Settings,
+    memo: Memo | None,
+) -> dict[str, Any]:
+    """What `_measured` gives, from the memo where it has that."""
+    if memo is None:
+        return _measured(painting, alpha, scale, extractor, settings)
+    network = settings.backbone, settings.pooling, extractor.dtype, extractor.smallest_side, painting.device
+    key = digest(painting), digest(alpha), scale, *network, settings.statistic, *settings.style_layers
+    return memo.get(key, lambda: _measured(painting, alpha, scale, extractor, settings))
 
 
 def _measured(

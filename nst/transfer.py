@@ -12,6 +12,7 @@ from nst import images
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
 from nst.features import FeatureExtractor
 from nst.job import Job
+from nst.memo import Memo
 from nst.objective import Objective, Targets
 from nst.optimise import DivergedError, minimise
 from nst.painting import Painting
@@ -29,14 +30,15 @@ def stylise(
     *,
     masks: images.Source | Sequence[images.Source] = (),
     start: images.Source | None = None,
+    memo: Memo | None = None,
 ) -> Result:
-    """Repaint `content` in the style of `styles` (PIL images or paths) and give back the picture and its loss curve.
+    """Repaint `content` in the style of `styles` (`images.Source`) and give back the picture and its loss curve.
 
     `masks` (white is painted) say where: one for all styles, or one for each; elsewhere the photo stays as it is.
-    `start` is a picture to begin with instead of `settings.init`. Raises `ValueError` for input that cannot be used
-    and `nst.weights.WeightsError` if the network is not there.
+    `start` is a picture to begin with instead of `settings.init`. `memo`, given to several runs, measures a style once.
+    Raises `ValueError` for input that cannot be used and `nst.weights.WeightsError` if the network is not there.
     """
-    *_, last = stylise_events(content, styles, settings, masks=masks, start=start)
+    *_, last = stylise_events(content, styles, settings, masks=masks, start=start, memo=memo)
     return last.result
 
 
@@ -47,20 +49,21 @@ def stylise_events(
     *,
     masks: images.Source | Sequence[images.Source] = (),
     start: images.Source | None = None,
+    memo: Memo | None = None,
 ) -> Iterator[Event]:
     """The same run as a stream: one `Started`, a `Step` per step, perhaps `Degraded`, and `Finished` at the end.
 
     Pictures and settings are checked before this returns. Closing the iterator stops the run within one step.
     """
-    return _run(Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start))
+    return _run(Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start), memo)
 
 
 def _listed(sources: images.Source | Sequence[images.Source]) -> list[images.Source]:
-    one = isinstance(sources, (str, Image.Image)) or not isinstance(sources, Sequence)
+    one = isinstance(sources, (str, bytes, Image.Image)) or not isinstance(sources, Sequence)
     return [sources] if one else list(sources)
 
 
-def _run(job: Job) -> Iterator[Event]:
+def _run(job: Job, memo: Memo | None) -> Iterator[Event]:
     settings, compute = job.settings, job.compute
     clock = _Clock(job.levels)
     planned = sum(level.steps for level in job.levels)
@@ -72,7 +75,7 @@ def _run(job: Job) -> Iterator[Event]:
     history: list[Costs] = []
     for level in job.levels:
         image = images.resize(image, (level.height, level.width))
-        objective = Objective(extractor, Targets.of(job.inputs, extractor, settings, level), settings)
+        objective = Objective(extractor, Targets.of(job.inputs, extractor, settings, level, memo), settings)
         image, stopped = yield from _paint(objective, image, level, clock, history)
         if stopped in ("budget", "diverged"):
             break

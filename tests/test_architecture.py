@@ -12,7 +12,9 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"app"},
     {"nst.ui"},
     {"nst.__main__", "nst.bench"},
-    {"nst.batch", "nst.estimate"},
+    {"nst.batch", "nst.cluster"},
+    {"nst.workers", "nst.orders", "nst.estimate"},
+    {"nst.options"},
     {"nst", "nst.transfer", "nst.explain", "nst.compare", "nst.recipe", "nst.timelapse"},
     {"nst.job"},
     {"nst.objective", "nst.painting"},
@@ -22,8 +24,17 @@ ROWS = [  # top to bottom; a module may import from lower rows only
         *("nst.receptive", "nst.channels", "nst.studies"),
     },
     {
-        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule"),
-        *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture", "nst.decode"),
+        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.manifest"),
+        *(
+            "nst.costs",
+            "nst.colour",
+            "nst.masks",
+            "nst.wasserstein",
+            "nst.lbfgs",
+            "nst.capture",
+            "nst.decode",
+            "nst.memo",
+        ),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
