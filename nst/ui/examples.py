@@ -33,6 +33,12 @@ def preset(name: str) -> str:
     return str(FOLDER / "thumbnails" / "presets" / f"{name.lower().replace(' ', '_').replace(chr(39), '')}.jpg")
 
 
+def study(path: str, layer: str) -> str:
+    """What one layer knows of an example, painted by `examples/make_studies.py`."""
+    original = Path(path)
+    return str(FOLDER / "studies" / original.stem / f"{layer}.jpg")
+
+
 def first_sight() -> tuple[str, str, str, str]:
     """Photo, style, finished result and its costs (CSV) that the page opens with."""
     result = FOLDER / "results" / f"{FIRST_PHOTO}_{FIRST_STYLE}.jpg"

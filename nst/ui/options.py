@@ -91,13 +91,3 @@ def take(alpha: float, chosen: gr.SelectData) -> tuple[Any, ...]:
     variant = VARIANTS[chosen.index]
     status = f"Taken: {variant}. Press Stylise to paint it at full size."
     return variant.strength, beta_of(variant.strength, alpha), variant.style_scale, status
-
-
-def busy() -> tuple[gr.Button, gr.Button]:
-    """While the grid is painted -> (button that began it, stop button)."""
-    return gr.Button(interactive=False), gr.Button(visible=True)
-
-
-def ready() -> tuple[gr.Button, gr.Button]:
-    """The buttons of `busy` before and after it."""
-    return gr.Button(interactive=True), gr.Button(visible=False)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from nst.compute import choose
-from nst.ui import stylise_tab
+from nst.ui import style_tab, stylise_tab
 from nst.ui.curve import switches_css
 
 HERE = Path(__file__).parent
@@ -24,7 +24,10 @@ def build() -> gr.Blocks:
         with gr.Row(elem_id="heading"):
             gr.Markdown("# nst\nRepaint a photo in the style of another picture.")
             gr.Markdown(f"Computed on {choose()}", elem_id="device")
-        weights_panel = stylise_tab.build()
+        with gr.Tabs(elem_id="pages"):
+            with gr.Tab("Stylise"):
+                weights_panel, parts = stylise_tab.build()
+            style_tab.build(parts)
         gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
     return page

@@ -9,15 +9,15 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from nst.ui import controls, examples, finish, forecast, handlers, options, outputs, presets, share, strength, visit
-from nst.ui.calls import AT_ONCE, IN_BROWSER, ON_DEVICE
+from nst.ui.calls import AT_ONCE, IN_BROWSER, stoppable
 from nst.ui.controls import DEFAULTS
 from nst.ui.tab import Tab
 
 MORE = {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}
 
 
-def build() -> gr.Accordion:
-    """Lay out the tab inside the current Blocks and connect it. Returns the panel that a phone folds."""
+def build() -> tuple[gr.Accordion, Tab]:
+    """Lay out the tab inside the current Blocks and connect it. Returns the panel that a phone folds, and its parts."""
     with gr.Row(elem_id="stylise"):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             photo, style = _pictures()
@@ -51,7 +51,7 @@ def build() -> gr.Accordion:
     _connect_finish(tab)
     _connect_recipe(tab, *recipe)
     forecast.connect(tab, [*runs, _connect_options(tab)])
-    return weights_panel
+    return weights_panel, tab
 
 
 def _couple(tab: Tab) -> None:
@@ -70,18 +70,15 @@ def _extreme(button: gr.Button, asked: Mapping[str, Component]) -> Dependency:
 
 def _connect_options(tab: Tab) -> Dependency:
     """The grid of variants: painted on the device in its turn, stopped by its own button, taken by a click."""
-    shown, begin, stop = tab.shown, tab.shown["show_options"], tab.shown["stop_options"]
-    buttons = [begin, stop]
-    opened = begin.click(
-        lambda: (gr.Tabs(selected=outputs.OPTIONS_TAB), *options.busy()), None, [shown["views"], *buttons], **AT_ONCE
+    shown = tab.shown
+    shown["show_options"].click(lambda: gr.Tabs(selected=outputs.OPTIONS_TAB), None, shown["views"], **AT_ONCE)
+    run = stoppable(
+        shown["show_options"],
+        shown["stop_options"],
+        options.paint,
+        tab.parameters,
+        [shown["options"], shown["status"]],
     )
-    run = opened.then(
-        options.paint, tab.parameters, [shown["options"], shown["status"]], api_visibility="private", **ON_DEVICE
-    )
-    for outcome in (run.success, run.failure):
-        outcome(options.ready, None, buttons, **AT_ONCE)
-    stopped = stop.click(options.ready, None, buttons, cancels=[run], **AT_ONCE)
-    stopped.then(lambda: "Stopped. The options so far can be chosen.", None, shown["status"], **AT_ONCE)
     taken = [tab.strength, tab.asked["beta"], tab.asked["style_scale"], shown["status"]]
     shown["options"].select(options.take, tab.asked["alpha"], taken, **AT_ONCE)
     return run
