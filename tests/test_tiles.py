@@ -27,7 +27,7 @@ from nst.tiled import TiledObjective
 from nst.tiles import Stretch, Walk, spans, stretches
 
 ODD = (69, 107)  # neither side a multiple of any stride
-SMALL = 2.2e6  # bytes a tile may remember: several tiles in every stretch of a picture of this size
+SMALL = 2e6  # bytes a tile may remember: several tiles in every stretch of a picture of this size
 BOTH = pytest.mark.parametrize("statistic", list(STATISTICS))
 
 
