@@ -133,7 +133,7 @@ class Targets:
     ) -> Targets:
         """Measure the pictures at the level's size, whole or in tiles that remember no more than `tile_bytes`."""
         size = level.height, level.width
-        photo = images.resize(inputs.photo, size)
+        photo = inputs.photo if size == inputs.size else images.resize(inputs.photo, size)  # no copy: it may be large
         drawn = [masks.resize(mask, size) for mask in inputs.masks]
         visible = None if inputs.visible is None else masks.resize(inputs.visible, size)
         measuring = _Measuring(extractor, settings, tile_bytes)
@@ -191,7 +191,7 @@ class _Measuring:
             if layer in self.settings.style_layers:
                 gathered.see(layer, own, place)
 
-        self.look(images.resize(painting, size), see)
+        self.look(painting if size == painting.shape[-2:] else images.resize(painting, size), see)
         return gathered.measures
 
 

@@ -17,7 +17,7 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.job", "nst.tiled"},
     {"nst.objective", "nst.painting"},
     {"nst.targets"},
-    {"nst.inputs"},
+    {"nst.inputs", "nst.memory"},
     {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule"),

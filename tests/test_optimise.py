@@ -106,7 +106,7 @@ def test_box_lbfgs_learns_from_the_steps_that_were_really_taken() -> None:
 
     walked = [quadratic.start, *(e.image.clone() for e in minimise(evaluate, quadratic.start, 15, make))]
     assert any(0 in image or 1 in image for image in walked)
-    pairs = methods[0].pairs
+    pairs = methods[0].history.pairs
     for row, (before, after) in enumerate(itertools.pairwise(walked[:-1]), start=1):  # row 0: before the first step
         assert torch.allclose(pairs[row], (after - before).reshape(-1))
         change = evaluate(after)[1] - evaluate(before)[1]
@@ -131,8 +131,10 @@ def two_loop(pairs: np.ndarray, order: list[int], g: np.ndarray, initial: Callab
     memory = len(pairs) // 2
     oldest_first = [*(set(range(memory)) - set(order)), *order]
     trusted = torch.tensor([row in order for row in range(memory)])
+    history = lbfgs.History(torch.from_numpy(pairs), torch.float64)
+    history.hold(torch.ones(pairs.shape[1], dtype=torch.float64))
     direction, scale = lbfgs.two_loop(
-        torch.from_numpy(pairs),
+        history,
         torch.tensor(oldest_first),
         trusted,
         torch.from_numpy(g),
