@@ -178,12 +178,7 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         _check_integer("size", self.size, LIMITS.smallest_size, LIMITS.size, unit=" px")
         _check_integer("seed", self.seed, 0, 2**63 - 1)
-        if self.steps is not None:
-            _check_integer("steps", self.steps, 1, LIMITS.steps)
-        if self.tile_px is not None:
-            _check_integer("tile_px", self.tile_px, LIMITS.smallest_tile, LIMITS.size, unit=" px")
-        if self.max_seconds is not None:
-            _check_number("max_seconds", self.max_seconds, 0, 86_400)
+        self._check_optional()
         if not isinstance(self.device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise ValueError(f"device={self.device!r} is not known; choose auto, cpu, cuda or cuda:N")
         self._check_layers()
@@ -195,6 +190,14 @@ class Settings:
     def layers(self) -> tuple[str, ...]:
         """All layers that the costs need."""
         return *self.content_layers, *self.style_layers
+
+    def _check_optional(self) -> None:
+        if self.steps is not None:
+            _check_integer("steps", self.steps, 1, LIMITS.steps)
+        if self.tile_px is not None:
+            _check_integer("tile_px", self.tile_px, LIMITS.smallest_tile, LIMITS.size, unit=" px")
+        if self.max_seconds is not None:
+            _check_number("max_seconds", self.max_seconds, 0, 86_400)
 
     def _check_layers(self) -> None:
         for name in ("content_layers", "style_layers"):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst import costs, images, masks, tiles, wasserstein
+from nst import costs, images, masks, tiles, walk, wasserstein
 from nst.features import FeatureExtractor
 from nst.inputs import Inputs
 from nst.schedule import Level
@@ -151,10 +151,10 @@ class _Measuring:
     settings: Settings
     tile_bytes: float | None
 
-    def look(self, picture: Tensor, see: tiles.See) -> None:
+    def look(self, picture: Tensor, see: walk.See) -> None:
         """Show every activation of every layer to `see`: (1, 3, H, W)."""
         if self.tile_bytes is not None:
-            tiles.Walk(self.extractor, self.tile_bytes).forward(picture, see)
+            walk.Walk(self.extractor, self.tile_bytes).forward(picture, see)
             return
         for layer, activations in self.extractor(picture).items():
             see(layer, activations, tiles.everywhere(activations))
@@ -173,7 +173,7 @@ class _Measuring:
                 content[layer] = own
             else:
                 if layer not in content:
-                    content[layer] = tiles.grid_like(own, *grid)
+                    content[layer] = walk.grid_like(own, *grid)
                 place.of(content[layer]).copy_(own)
             share = place.positions / math.prod(grid)
             energies[layer] += share * float(costs.content_cost(own, torch.zeros_like(own)))

@@ -11,7 +11,8 @@ from torch import Tensor
 from nst import costs
 from nst.objective import Objective
 from nst.targets import STATISTICS, Gathered, part_of, true_float32, weight_of
-from nst.tiles import Place, Walk
+from nst.tiles import Place
+from nst.walk import Walk
 from nst.wasserstein import Moments
 
 

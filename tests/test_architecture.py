@@ -18,9 +18,9 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.objective", "nst.painting"},
     {"nst.targets"},
     {"nst.inputs", "nst.memory"},
-    {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"},
+    {"nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.walk"},
     {
-        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule"),
+        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture", "nst.decode"),
     },
 ]

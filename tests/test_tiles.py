@@ -24,7 +24,8 @@ from nst.schedule import Level
 from nst.settings import layer_names
 from nst.targets import STATISTICS, Targets
 from nst.tiled import TiledObjective
-from nst.tiles import Stretch, Walk, spans, stretches
+from nst.tiles import Stretch, spans, stretches
+from nst.walk import Walk
 
 ODD = (69, 107)  # neither side a multiple of any stride
 SMALL = 2e6  # bytes a tile may remember: several tiles in every stretch of a picture of this size

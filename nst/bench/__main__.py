@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from nst.bench import engine, figure, visitor
+from nst.bench import engine, figure, size, visitor
 from nst.compute import choose
 
 SECTIONS = {
@@ -21,6 +21,7 @@ SECTIONS = {
     "ablation": engine.ablation,
     "threads": engine.threads,
     "figure": figure.figure,
+    "tiles": size.tiles,
 }
 QUICK_SECTIONS = ("step", "quality")
 QUICK_RATIO = 5.0  # a check of direction, not of figures
