@@ -51,8 +51,8 @@ class BoxLBFGS:
         x, g = image.reshape(-1), gradient.reshape(-1)
         self._remember(g)
         free = free_pixels(x, g)
-        direction = self._direction(g * free, free, image.shape)
-        moved = (x + direction).clamp(0, 1)
+        moved = self._direction(g * free, free, image.shape).add_(x).clamp_(0, 1)
+        self.history.hold(None)
         torch.sub(moved, x, out=self.step)
         self.gradient.copy_(g)
         return moved.view(image.shape)
@@ -77,7 +77,7 @@ class BoxLBFGS:
         """A step (N) that goes downhill along the free pixels and is no longer than the cap. `g` (N) is masked."""
 
         def initial_inverse_hessian(v: Tensor) -> Tensor:
-            return free * self.precondition(v.view(shape)).reshape(-1)
+            return self.precondition(v.view(shape)).reshape(-1).mul_(free)
 
         def first_scale(preconditioned: Tensor) -> Tensor:
             return torch.where(self.scale > 0, self.scale, self.first_rms / rms(preconditioned).clamp(min=1e-30))
@@ -91,8 +91,8 @@ class BoxLBFGS:
         uphill = direction @ g > 0
         self.trusted &= ~uphill
         self.scale.copy_(torch.where(measured > 0, measured, self.scale))
-        direction = torch.where(uphill, -g * (self.first_rms / rms(g).clamp(min=1e-30)), direction)
-        return direction * (self.cap_rms / rms(direction).clamp(min=self.cap_rms))
+        torch.where(uphill, g * (-self.first_rms / rms(g).clamp(min=1e-30)), direction, out=direction)
+        return direction.mul_(self.cap_rms / rms(direction).clamp(min=self.cap_rms))
 
 
 class History:
@@ -111,10 +111,10 @@ class History:
         self.scratch = pairs.new_empty(len(pairs), min(chunk, length), dtype=dtype)
         self.free: Tensor | None = None
 
-    def hold(self, free: Tensor) -> None:
+    def hold(self, free: Tensor | None) -> None:
         """Count only pixels where `free` (N) is 1, until told otherwise."""
         self.free = free
-        if len(self.parts) == 1:
+        if len(self.parts) == 1 and free is not None:
             torch.mul(self.pairs, free, out=self.scratch)
 
     def inner(self) -> Tensor:
@@ -168,10 +168,10 @@ def two_loop(
 ) -> tuple[Tensor, Tensor]:
     """The L-BFGS direction -H g (N), and the scale that the newest pair gives its initial inverse Hessian, 0 if none.
 
-    `oldest_first` (m) orders the pairs and `trusted` (m) says
-    which count. Pairs without positive curvature are left out; when none is left, `first_scale` gives the scale from
-    the preconditioned gradient. Both loops of the recursion are triangular systems in the inner products (m x m,
-    float64), so the long vectors are touched a few times, not 4 m times.
+    `oldest_first` (m) orders the pairs and `trusted` (m) says which count. Pairs without positive curvature are left
+    out; when none is left, `first_scale` gives the scale from the preconditioned gradient. Both loops of the recursion
+    are triangular systems in the inner products (m x m, float64), so the long vectors are touched a few times, not 4 m
+    times.
     """
     m = trusted.numel()
     s, y = oldest_first, m + oldest_first
@@ -188,13 +188,14 @@ def two_loop(
 
     along_s = history.along(g).double()[s] * usable
     alpha = torch.linalg.solve_triangular(upper, along_s[:, None], upper=True)[:, 0]
-    r = initial_inverse_hessian(g - combination(alpha, y))
+    r = combination(alpha, y)
+    r = initial_inverse_hessian(torch.sub(g, r, out=r))  # in place here and below: a picture may be large
     measured = gain * _scale(history.row, y, usable, curvature.diagonal(), initial_inverse_hessian)
-    r = torch.where(measured > 0, measured, first_scale(r)) * r
+    r *= torch.where(measured > 0, measured, first_scale(r))
     along_y = history.along(r).double()[y] * usable
     rest = alpha * upper.diagonal() - along_y
     delta = torch.linalg.solve_triangular(upper.T, rest[:, None], upper=False)[:, 0]
-    return -(r + combination(delta, s)), measured
+    return r.add_(combination(delta, s)).neg_(), measured
 
 
 def _scale(row: Callable, y: Tensor, usable: Tensor, curvature: Tensor, initial_inverse_hessian: Callable) -> Tensor:
@@ -219,7 +220,18 @@ def frequency_preconditioner(
     across = torch.fft.rfftfreq(width, 1 / width, device=device, dtype=dtype)[None]
     response = torch.hypot(down, across).clamp(min=1) ** -power  # (H, W // 2 + 1)
     response = response / response.square().mean().sqrt()
-    return lambda v: torch.fft.irfft2(torch.fft.rfft2(v) * response, s=(height, width))
+
+    def apply(v: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.fft.rfft2(v).mul_(response), s=(height, width))
+
+    def one_by_one(v: Tensor) -> Tensor:
+        """Each channel for itself: a third of the room for frequencies."""
+        out = torch.empty_like(v)
+        for channel in range(v.shape[1]):
+            out[:, channel] = apply(v[:, channel])
+        return out
+
+    return apply if height * width <= CHUNK else one_by_one
 
 
 def rms(v: Tensor) -> Tensor:

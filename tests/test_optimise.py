@@ -342,3 +342,23 @@ def test_neither_optimiser_stalls_at_the_start(optimiser: str, start: float) -> 
     first = torch.full(SHAPE, start)
     *_, last = minimise(evaluator(lambda x: 1e-9 * ((x - 0.4) ** 2).sum()), first, 40, optimiser)
     assert (last.image - 0.4).abs().max() < 0.25 * abs(start - 0.4)
+
+
+def test_long_history_in_chunks_and_narrow_gives_the_same_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large picture's pairs are looked at in parts, are fewer, and are bfloat16."""
+    quadratic = Quadratic(10)
+    evaluate = evaluator(quadratic)
+
+    def walked() -> list[torch.Tensor]:
+        return [e.image.clone() for e in minimise(evaluate, quadratic.start, 12)]
+
+    usual = walked()
+    length = quadratic.start.numel()
+    monkeypatch.setattr(lbfgs, "CHUNK", length // 3 - 1)
+    chunked = walked()
+    assert all(torch.allclose(a, b, atol=1e-3) for a, b in zip(usual[:6], chunked[:6], strict=True))
+    monkeypatch.setattr(lbfgs, "HISTORY_BYTES", 1)
+    assert lbfgs.history_for(length, 12, torch.float32) == (lbfgs.FEWEST_PAIRS, torch.bfloat16)
+    costs = [evaluate(images[-1])[0][0] for images in (usual, walked())]
+    start = evaluate(quadratic.start)[0][0]
+    assert start - costs[1] > 0.9 * (start - costs[0])
