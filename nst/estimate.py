@@ -1,4 +1,7 @@
-"""How long a run will take on this device, said before it starts: from the seconds of a few small steps."""
+"""How long a run will take on this device and how much memory, said before it starts.
+
+The time comes from the seconds of a few small steps, or of an earlier run.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from nst import images
+from nst import images, memory
+from nst.compute import choose
 from nst.events import Result
 from nst.schedule import Level, plan
 from nst.settings import QUALITIES, Settings
@@ -35,6 +39,12 @@ def seconds(levels: Sequence[Level], settings: Settings, earlier: Result | None 
     else:
         pace = _measured_pace(*_kind(settings))
     return min(pace * _work(levels), settings.max_seconds or math.inf)
+
+
+def memory_mib(levels: Sequence[Level], settings: Settings) -> float:
+    """About how much memory the run takes on the device, above the idle program; in tiles if need be."""
+    compute, last = choose(settings.device, settings.precision), levels[-1]
+    return memory.choose(settings, (last.height, last.width), compute.device, compute.dtype).mib
 
 
 def _kind(settings: Settings) -> tuple:

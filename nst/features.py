@@ -123,13 +123,17 @@ class FeatureExtractor:
             raise ValueError(
                 f"{height} x {width} px is too small for {self.path[-1]}: {self.smallest_side} px at least"
             )
-        x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
+        return self.through(image, self.path)[0]
+
+    def through(self, x: Tensor, names: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
+        """Send what enters a stretch of the path through it -> the layers asked for that lie on it, and its output.
+
+        A picture enters `conv1_1`; elsewhere it is the activations of the layer before.
+        """
         found = {}
-        for name in self.path:
+        for name in names:
             if name == "conv1_1":
-                x = F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
-                weight, bias, _ = self.convolutions[name]
-                x = F.conv2d(x, weight, bias).to(self.dtype)
+                x = self._first(x)
             elif name.startswith("conv"):
                 x = _Convolution.apply(x, *self.convolutions[name])
             elif name.startswith("relu"):
@@ -140,4 +144,10 @@ class FeatureExtractor:
                 x = x if gain == 1 else x * gain
             if name in self.layers:
                 found[name] = x
-        return found
+        return found, x
+
+    def _first(self, image: Tensor) -> Tensor:
+        x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
+        x = F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
+        weight, bias, _ = self.convolutions["conv1_1"]
+        return F.conv2d(x, weight, bias).to(self.dtype)

@@ -36,7 +36,7 @@ class Inputs:
         """Scale everything for `settings`, no side being under `least_px`; `drawn` are masks (mode L)."""
         size = images.painting_size(images.result_size(photo, settings.size), least_px)
         content, visible = _tensors(images.scaled(photo, size), device)
-        longer_px = min(round(max(size) * settings.style_scale), LIMITS.size)
+        longer_px = min(round(max(size) * settings.style_scale), max(LIMITS.style_size, *size))
         sizes = (images.style_size(painting, longer_px, least_px) for painting in paintings)
         styles = [_tensors(images.scaled(*pair), device) for pair in zip(paintings, sizes, strict=True)]
         edge_px = settings.mask_edge * max(size)

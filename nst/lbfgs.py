@@ -6,10 +6,15 @@ CUDA graph can hold a whole step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+
+PAIRS = 12  # steps remembered, as far as memory allows
+FEWEST_PAIRS = 3
+HISTORY_BYTES = 2**29  # of all pairs; more and they are bfloat16, and as few as need be
+CHUNK = 2**20  # pixels of a history that are looked at together
 
 
 class BoxLBFGS:
@@ -25,12 +30,14 @@ class BoxLBFGS:
       eq. 7.20), times `gain`, because the steps that are not line-searched are otherwise too short.
     """
 
-    def __init__(self, like: Tensor, steps: int = 0, memory: int = 12, gain: float = 2.0, power: float = 0.8) -> None:
+    def __init__(
+        self, like: Tensor, steps: int = 0, memory: int | None = None, gain: float = 2.0, power: float = 0.8
+    ) -> None:
+        memory, dtype = (memory, like.dtype) if memory else history_for(like.numel(), steps, like.dtype)
         self.memory = memory
         self.gain = gain
         self.precondition = frequency_preconditioner(*like.shape[-2:], power, device=like.device, dtype=like.dtype)
-        self.pairs = like.new_zeros(2 * memory, like.numel())  # steps s above, gradient changes y below
-        self.masked = torch.empty_like(self.pairs)  # allocated once: new pages cost more than the product
+        self.history = History(like.new_zeros(2 * memory, like.numel(), dtype=dtype), like.dtype)
         self.trusted = torch.zeros(memory, dtype=torch.bool, device=like.device)
         self.count = torch.zeros(1, dtype=torch.long, device=like.device)  # pairs seen; the oldest makes room
         self.rows = torch.arange(memory, device=like.device)
@@ -44,8 +51,8 @@ class BoxLBFGS:
         x, g = image.reshape(-1), gradient.reshape(-1)
         self._remember(g)
         free = free_pixels(x, g)
-        direction = self._direction(g * free, free, image.shape)
-        moved = (x + direction).clamp(0, 1)
+        moved = self._direction(g * free, free, image.shape).add_(x).clamp_(0, 1)
+        self.history.hold(None)
         torch.sub(moved, x, out=self.step)
         self.gradient.copy_(g)
         return moved.view(image.shape)
@@ -60,8 +67,9 @@ class BoxLBFGS:
     def _remember(self, g: Tensor) -> None:
         """Keep the last step taken and what it changed in the gradient."""
         row = self.count % self.memory
-        self.pairs.index_copy_(0, row, self.step[None])
-        self.pairs.index_copy_(0, row + self.memory, (g - self.gradient)[None])
+        pairs = self.history.pairs
+        pairs.index_copy_(0, row, self.step[None].to(pairs.dtype))
+        pairs.index_copy_(0, row + self.memory, (g - self.gradient)[None].to(pairs.dtype))
         self.trusted.index_fill_(0, row, True)
         self.count += 1
 
@@ -69,26 +77,88 @@ class BoxLBFGS:
         """A step (N) that goes downhill along the free pixels and is no longer than the cap. `g` (N) is masked."""
 
         def initial_inverse_hessian(v: Tensor) -> Tensor:
-            return free * self.precondition(v.view(shape)).reshape(-1)
+            return self.precondition(v.view(shape)).reshape(-1).mul_(free)
 
         def first_scale(preconditioned: Tensor) -> Tensor:
             return torch.where(self.scale > 0, self.scale, self.first_rms / rms(preconditioned).clamp(min=1e-30))
 
         oldest_first = (self.count + self.rows) % self.memory
-        pairs = torch.mul(self.pairs, free, out=self.masked)
+        self.history.hold(free)
         direction, measured = two_loop(
-            pairs, oldest_first, self.trusted, g, initial_inverse_hessian, self.gain, first_scale
+            self.history, oldest_first, self.trusted, g, initial_inverse_hessian, self.gain, first_scale
         )
         # The recursion goes downhill unless rounding has spoilt it: then steepest descent, and a new history.
         uphill = direction @ g > 0
         self.trusted &= ~uphill
         self.scale.copy_(torch.where(measured > 0, measured, self.scale))
-        direction = torch.where(uphill, -g * (self.first_rms / rms(g).clamp(min=1e-30)), direction)
-        return direction * (self.cap_rms / rms(direction).clamp(min=self.cap_rms))
+        torch.where(uphill, g * (-self.first_rms / rms(g).clamp(min=1e-30)), direction, out=direction)
+        return direction.mul_(self.cap_rms / rms(direction).clamp(min=self.cap_rms))
+
+
+class History:
+    """Pairs (2 m, N), steps s above and gradient changes y below, of which only the free pixels count.
+
+    They may be stored narrower than `dtype`, in which all products are. Long ones are widened and masked chunk by
+    chunk, again for each product, because the room for a second copy is what a large picture does not have.
+    """
+
+    def __init__(self, pairs: Tensor, dtype: torch.dtype) -> None:
+        self.pairs = pairs
+        length = pairs.shape[1]
+        chunk = 16 * CHUNK if pairs.is_cuda else CHUNK
+        self.parts = [slice(start, min(start + chunk, length)) for start in range(0, length, chunk)]
+        # Allocated once: new pages cost more than the product.
+        self.scratch = pairs.new_empty(len(pairs), min(chunk, length), dtype=dtype)
+        self.free: Tensor | None = None
+
+    def hold(self, free: Tensor | None) -> None:
+        """Count only pixels where `free` (N) is 1, until told otherwise."""
+        self.free = free
+        if len(self.parts) == 1 and free is not None:
+            torch.mul(self.pairs, free, out=self.scratch)
+
+    def inner(self) -> Tensor:
+        """All inner products of pairs, (2 m, 2 m)."""
+        return sum(chunk @ chunk.T for _, chunk in self._chunks())
+
+    def along(self, v: Tensor) -> Tensor:
+        """Inner products with a vector: (N) -> (2 m)."""
+        return sum(chunk @ v[part] for part, chunk in self._chunks())
+
+    def combination(self, coefficients: Tensor) -> Tensor:
+        """(2 m) -> (N)."""
+        if len(self.parts) == 1:
+            return coefficients @ self.scratch
+        total = torch.empty_like(self.free)
+        for part, chunk in self._chunks():
+            total[part] = coefficients @ chunk
+        return total
+
+    def row(self, index: Tensor) -> Tensor:
+        """One of the vectors: (1) -> (N)."""
+        if len(self.parts) == 1:
+            return self.scratch.index_select(0, index)[0]
+        return self.pairs.index_select(0, index)[0] * self.free
+
+    def _chunks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Parts of the pairs, masked: each is gone when the next one comes."""
+        if len(self.parts) == 1:
+            yield self.parts[0], self.scratch
+            return
+        for part in self.parts:
+            yield part, torch.mul(self.pairs[:, part], self.free[part], out=self.scratch[:, : part.stop - part.start])
+
+
+def history_for(length: int, steps: int, dtype: torch.dtype) -> tuple[int, torch.dtype]:
+    """How many pairs of vectors of this length to remember, and in which format."""
+    if 2 * PAIRS * length * dtype.itemsize <= HISTORY_BYTES:
+        return PAIRS, dtype
+    affordable = HISTORY_BYTES // (2 * length * torch.bfloat16.itemsize)
+    return max(FEWEST_PAIRS, min(PAIRS, affordable, steps or PAIRS)), torch.bfloat16
 
 
 def two_loop(
-    pairs: Tensor,
+    history: History,
     oldest_first: Tensor,
     trusted: Tensor,
     g: Tensor,
@@ -98,14 +168,14 @@ def two_loop(
 ) -> tuple[Tensor, Tensor]:
     """The L-BFGS direction -H g (N), and the scale that the newest pair gives its initial inverse Hessian, 0 if none.
 
-    `pairs` is (2 m, N), steps s above gradient changes y; `oldest_first` (m) orders the pairs and `trusted` (m) says
-    which count. Pairs without positive curvature are left out; when none is left, `first_scale` gives the scale from
-    the preconditioned gradient. Both loops of the recursion are triangular systems in the inner products (m x m,
-    float64), so the long vectors are touched a few times, not 4 m times.
+    `oldest_first` (m) orders the pairs and `trusted` (m) says which count. Pairs without positive curvature are left
+    out; when none is left, `first_scale` gives the scale from the preconditioned gradient. Both loops of the recursion
+    are triangular systems in the inner products (m x m, float64), so the long vectors are touched a few times, not 4 m
+    times.
     """
     m = trusted.numel()
     s, y = oldest_first, m + oldest_first
-    inner = (pairs @ pairs.T).double()  # (2m, 2m)
+    inner = history.inner().double()  # (2m, 2m)
     curvature = inner[s][:, y]  # (m, m): s_i . y_j
     norms = inner.diagonal().sqrt()
     # Holding pixels can take a pair's curvature away, so it is checked on the free ones.
@@ -114,25 +184,26 @@ def two_loop(
     upper = torch.where(both, curvature, torch.eye(m, dtype=curvature.dtype, device=curvature.device)).triu()
 
     def combination(coefficients: Tensor, of: Tensor) -> Tensor:
-        return coefficients.new_zeros(2 * m).index_copy(0, of, coefficients).to(pairs) @ pairs
+        return history.combination(coefficients.new_zeros(2 * m).index_copy(0, of, coefficients).to(g))
 
-    along_s = (pairs @ g).double()[s] * usable
+    along_s = history.along(g).double()[s] * usable
     alpha = torch.linalg.solve_triangular(upper, along_s[:, None], upper=True)[:, 0]
-    r = initial_inverse_hessian(g - combination(alpha, y))
-    measured = gain * _scale(pairs, y, usable, curvature.diagonal(), initial_inverse_hessian)
-    r = torch.where(measured > 0, measured, first_scale(r)) * r
-    along_y = (pairs @ r).double()[y] * usable
+    r = combination(alpha, y)
+    r = initial_inverse_hessian(torch.sub(g, r, out=r))  # in place here and below: a picture may be large
+    measured = gain * _scale(history.row, y, usable, curvature.diagonal(), initial_inverse_hessian)
+    r *= torch.where(measured > 0, measured, first_scale(r))
+    along_y = history.along(r).double()[y] * usable
     rest = alpha * upper.diagonal() - along_y
     delta = torch.linalg.solve_triangular(upper.T, rest[:, None], upper=False)[:, 0]
-    return -(r + combination(delta, s)), measured
+    return r.add_(combination(delta, s)).neg_(), measured
 
 
-def _scale(pairs: Tensor, y: Tensor, usable: Tensor, curvature: Tensor, initial_inverse_hessian: Callable) -> Tensor:
+def _scale(row: Callable, y: Tensor, usable: Tensor, curvature: Tensor, initial_inverse_hessian: Callable) -> Tensor:
     """s.y / (y H0 y) of the newest usable pair (Nocedal & Wright, eq. 7.20), 0 where there is none."""
     newest = (usable * torch.arange(1, len(usable) + 1, device=usable.device)).argmax(0, keepdim=True)  # (1)
-    change = pairs.index_select(0, y[newest])[0]
-    bent = (change @ initial_inverse_hessian(change)).clamp(min=torch.finfo(pairs.dtype).tiny)
-    return usable.any() * curvature[newest][0].to(pairs) / bent
+    change = row(y[newest])
+    bent = (change @ initial_inverse_hessian(change)).clamp(min=torch.finfo(change.dtype).tiny)
+    return usable.any() * curvature[newest][0].to(change) / bent
 
 
 def free_pixels(x: Tensor, g: Tensor) -> Tensor:
@@ -149,7 +220,18 @@ def frequency_preconditioner(
     across = torch.fft.rfftfreq(width, 1 / width, device=device, dtype=dtype)[None]
     response = torch.hypot(down, across).clamp(min=1) ** -power  # (H, W // 2 + 1)
     response = response / response.square().mean().sqrt()
-    return lambda v: torch.fft.irfft2(torch.fft.rfft2(v) * response, s=(height, width))
+
+    def apply(v: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.fft.rfft2(v).mul_(response), s=(height, width))
+
+    def one_by_one(v: Tensor) -> Tensor:
+        """Each channel for itself: a third of the room for frequencies."""
+        out = torch.empty_like(v)
+        for channel in range(v.shape[1]):
+            out[:, channel] = apply(v[:, channel])
+        return out
+
+    return apply if height * width <= CHUNK else one_by_one
 
 
 def rms(v: Tensor) -> Tensor:

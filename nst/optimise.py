@@ -66,8 +66,9 @@ def minimise(
     step is found.
     """
     walk = _Walk(evaluate, OPTIMISERS[optimiser] if isinstance(optimiser, str) else optimiser, image, steps)
-    take = CapturedStep(walk.step, image.device) if image.is_cuda else walk.step
-    ahead = (STEPS_AHEAD if image.is_cuda else 0) if steps_ahead is None else steps_ahead
+    del image  # the walk has its own; this one may be large
+    take = CapturedStep(walk.step, walk.image.device) if walk.image.is_cuda else walk.step
+    ahead = (STEPS_AHEAD if walk.image.is_cuda else 0) if steps_ahead is None else steps_ahead
     queued: deque[_Snapshot] = deque()
     taken = retries = 0
     while taken < steps:

@@ -85,7 +85,9 @@ class Limits:
     """The largest values a run accepts, and the smallest picture the network can see."""
 
     smallest_size: int = 32  # px, longer side of the result
-    size: int = 2048  # px, longer side of the result
+    size: int = 8192  # px, longer side of the result
+    style_size: int = 4096  # px, longer side of a style picture, unless the result is larger
+    smallest_tile: int = 32  # px
     steps: int = 10_000
     weight: float = 1e6  # alpha, beta, total variation and each layer's weight
     styles: int = 4
@@ -157,6 +159,9 @@ class Settings:
     seed: int = _option(0, "Number that decides the noise; the same seed gives the same picture.")
     device: str = _option("auto", "Where to compute: auto, cpu, cuda or cuda:N.")
     precision: str = _option("auto", "Number format inside the network.")
+    tile_px: int | None = _option(
+        None, "Side in pixels of the tiles in which the network sees a large picture: less memory, the same result."
+    )
     max_seconds: float | None = _option(None, "Stop after so many seconds with the picture so far.")
 
     def __post_init__(self) -> None:
@@ -173,10 +178,7 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         _check_integer("size", self.size, LIMITS.smallest_size, LIMITS.size, unit=" px")
         _check_integer("seed", self.seed, 0, 2**63 - 1)
-        if self.steps is not None:
-            _check_integer("steps", self.steps, 1, LIMITS.steps)
-        if self.max_seconds is not None:
-            _check_number("max_seconds", self.max_seconds, 0, 86_400)
+        self._check_optional()
         if not isinstance(self.device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise ValueError(f"device={self.device!r} is not known; choose auto, cpu, cuda or cuda:N")
         self._check_layers()
@@ -188,6 +190,14 @@ class Settings:
     def layers(self) -> tuple[str, ...]:
         """All layers that the costs need."""
         return *self.content_layers, *self.style_layers
+
+    def _check_optional(self) -> None:
+        if self.steps is not None:
+            _check_integer("steps", self.steps, 1, LIMITS.steps)
+        if self.tile_px is not None:
+            _check_integer("tile_px", self.tile_px, LIMITS.smallest_tile, LIMITS.size, unit=" px")
+        if self.max_seconds is not None:
+            _check_number("max_seconds", self.max_seconds, 0, 86_400)
 
     def _check_layers(self) -> None:
         for name in ("content_layers", "style_layers"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
+import torch
 from PIL import Image
 from torch import Tensor
 
-from nst import images
+from nst import images, memory
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
 from nst.features import FeatureExtractor
 from nst.job import Job
@@ -18,6 +20,8 @@ from nst.optimise import DivergedError, minimise
 from nst.painting import Painting
 from nst.schedule import Level
 from nst.settings import Settings
+from nst.tiled import TiledObjective
+from nst.tiles import MIB
 
 PREVIEW_EVERY_S = 0.25
 PLATEAU_STEPS = 10
@@ -74,13 +78,48 @@ def _run(job: Job, memo: Memo | None) -> Iterator[Event]:
     )
     history: list[Costs] = []
     for level in job.levels:
-        image = images.resize(image, (level.height, level.width))
-        objective = Objective(extractor, Targets.of(job.inputs, extractor, settings, level, memo), settings)
-        image, stopped = yield from _paint(objective, image, level, clock, history)
+        image, stopped = yield from _level(job, extractor, image, level, clock, history, memo)
         if stopped in ("budget", "diverged"):
             break
     painting = Painting.of(image, job.photo, job.drawn, settings)
     yield Finished(Result(painting.picture(), painting, tuple(history), settings, compute, clock.elapsed_s(), stopped))
+
+
+def _level(
+    job: Job,
+    extractor: FeatureExtractor,
+    image: Tensor,
+    level: Level,
+    clock: _Clock,
+    history: list[Costs],
+    memo: Memo | None,
+) -> Generator[Event, None, tuple[Tensor, str]]:
+    """One level, starting from a picture of any size; in tiles, and again in smaller ones, when memory runs out."""
+    size, taken = (level.height, level.width), len(history)
+    tile_bytes = memory.choose(job.settings, size, job.compute.device, job.compute.dtype).tile_bytes
+    while True:
+        left = dataclasses.replace(level, steps=level.steps - (len(history) - taken))
+        try:
+            objective = _objective(job, extractor, level, tile_bytes, memo)
+            image, stopped = yield from _paint(objective, images.resize(image, size), left, clock, history)
+        except torch.OutOfMemoryError:
+            stopped = "memory"
+        if stopped != "memory":
+            return image, stopped
+        objective = None  # its memory is needed
+        tile_bytes = memory.smaller(tile_bytes)
+        yield Degraded(f"Goes on in tiles of {tile_bytes / MIB:.0f} MiB: the device is out of memory.")
+        torch.cuda.empty_cache()
+
+
+def _objective(
+    job: Job, extractor: FeatureExtractor, level: Level, tile_bytes: float | None, memo: Memo | None
+) -> Objective:
+    """J for a level, the network seeing the picture whole or in tiles."""
+    targets = Targets.of(job.inputs, extractor, job.settings, level, tile_bytes, memo)
+    if tile_bytes is None:
+        return Objective(extractor, targets, job.settings)
+    return TiledObjective(extractor, targets, job.settings, tile_bytes)
 
 
 def _paint(
@@ -106,6 +145,8 @@ def _paint(
                 yield Degraded(f"Goes on more slowly: {evaluation.note}.")
             if ended:
                 break
+    except torch.OutOfMemoryError:
+        return image, "memory"
     except DivergedError as reason:
         yield Degraded(f"Stopped early with the last good picture: {reason}.")
         return image, "diverged"

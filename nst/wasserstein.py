@@ -58,10 +58,14 @@ def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     """
     shares = [weight / sum(weights) for weight in weights]
     mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
-    covariance = sum(
-        share * (part.covariance + _outer(part.mean - mean)) for share, part in zip(shares, parts, strict=True)
-    )
+    whole = Moments(mean, torch.zeros_like(parts[0].covariance))
+    covariance = sum(share * about(part, whole).covariance for share, part in zip(shares, parts, strict=True))
     return Moments(mean, covariance)
+
+
+def about(part: Moments, whole: Moments) -> Moments:
+    """A part's moments with the second about the mean of the whole: averaged over all parts they are the whole's."""
+    return Moments(part.mean, part.covariance + _outer(part.mean - whole.mean))
 
 
 def gaussian(m: Moments) -> Gaussian:

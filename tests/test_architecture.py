@@ -16,30 +16,32 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.workers", "nst.orders", "nst.estimate"},
     {"nst.options"},
     {"nst", "nst.transfer", "nst.explain", "nst.compare", "nst.recipe", "nst.timelapse"},
-    {"nst.job"},
+    {"nst.job", "nst.tiled"},
     {"nst.objective", "nst.painting"},
-    {"nst.inputs"},
+    {"nst.targets"},
+    {"nst.inputs", "nst.memory"},
     {
-        *("nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.tiles"),
+        *("nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.walk"),
         *("nst.receptive", "nst.channels", "nst.studies"),
     },
     {
-        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.manifest"),
-        *(
-            "nst.costs",
-            "nst.colour",
-            "nst.masks",
-            "nst.wasserstein",
-            "nst.lbfgs",
-            "nst.capture",
-            "nst.decode",
-            "nst.memo",
-        ),
+        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
+        *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture"),
+        *("nst.decode", "nst.memo", "nst.manifest"),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
-PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "wasserstein"}
-PURE_MAY_IMPORT = {"__future__", "collections.abc", "dataclasses", "math", "typing", "torch", "torch.nn.functional"}
+PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "tiles", "wasserstein"}
+PURE_MAY_IMPORT = {
+    "__future__",
+    "collections.abc",
+    "dataclasses",
+    "itertools",
+    "math",
+    "typing",
+    "torch",
+    "torch.nn.functional",
+}
 
 
 def module_of(path: Path) -> str:

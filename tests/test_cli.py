@@ -141,6 +141,7 @@ OPTIONS = {
     "seed": (["--seed", "42"], 42),
     "device": (["--device", "cpu"], "cpu"),
     "precision": (["--precision", "float32"], "float32"),
+    "tile_px": (["--tile-px", "64"], 64),
     "max_seconds": (["--max-seconds", "2.5"], 2.5),
 }  # fmt: skip
 

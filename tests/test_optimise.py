@@ -106,7 +106,7 @@ def test_box_lbfgs_learns_from_the_steps_that_were_really_taken() -> None:
 
     walked = [quadratic.start, *(e.image.clone() for e in minimise(evaluate, quadratic.start, 15, make))]
     assert any(0 in image or 1 in image for image in walked)
-    pairs = methods[0].pairs
+    pairs = methods[0].history.pairs
     for row, (before, after) in enumerate(itertools.pairwise(walked[:-1]), start=1):  # row 0: before the first step
         assert torch.allclose(pairs[row], (after - before).reshape(-1))
         change = evaluate(after)[1] - evaluate(before)[1]
@@ -131,8 +131,10 @@ def two_loop(pairs: np.ndarray, order: list[int], g: np.ndarray, initial: Callab
     memory = len(pairs) // 2
     oldest_first = [*(set(range(memory)) - set(order)), *order]
     trusted = torch.tensor([row in order for row in range(memory)])
+    history = lbfgs.History(torch.from_numpy(pairs), torch.float64)
+    history.hold(torch.ones(pairs.shape[1], dtype=torch.float64))
     direction, scale = lbfgs.two_loop(
-        torch.from_numpy(pairs),
+        history,
         torch.tensor(oldest_first),
         trusted,
         torch.from_numpy(g),
@@ -340,3 +342,23 @@ def test_neither_optimiser_stalls_at_the_start(optimiser: str, start: float) -> 
     first = torch.full(SHAPE, start)
     *_, last = minimise(evaluator(lambda x: 1e-9 * ((x - 0.4) ** 2).sum()), first, 40, optimiser)
     assert (last.image - 0.4).abs().max() < 0.25 * abs(start - 0.4)
+
+
+def test_long_history_in_chunks_and_narrow_gives_the_same_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large picture's pairs are looked at in parts, are fewer, and are bfloat16."""
+    quadratic = Quadratic(10)
+    evaluate = evaluator(quadratic)
+
+    def walked() -> list[torch.Tensor]:
+        return [e.image.clone() for e in minimise(evaluate, quadratic.start, 12)]
+
+    usual = walked()
+    length = quadratic.start.numel()
+    monkeypatch.setattr(lbfgs, "CHUNK", length // 3 - 1)
+    chunked = walked()
+    assert all(torch.allclose(a, b, atol=1e-3) for a, b in zip(usual[:6], chunked[:6], strict=True))
+    monkeypatch.setattr(lbfgs, "HISTORY_BYTES", 1)
+    assert lbfgs.history_for(length, 12, torch.float32) == (lbfgs.FEWEST_PAIRS, torch.bfloat16)
+    costs = [evaluate(images[-1])[0][0] for images in (usual, walked())]
+    start = evaluate(quadratic.start)[0][0]
+    assert start - costs[1] > 0.9 * (start - costs[0])

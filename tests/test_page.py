@@ -50,7 +50,7 @@ def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -
     expected = page.locator("#expected")
     expect(expected).to_contain_text("About", timeout=WAIT_MS)
     choose_size(page, 128)
-    forecasts = []
+    forecasts, gigabytes = [], []
     for size in ("256", "512", "1024"):
         before = expected.inner_text()
         fill(page, "Size", size)
@@ -58,8 +58,10 @@ def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -
         page.wait_for_timeout(500)
         number, unit = re.search(r"About (\d+) (s|min)", expected.inner_text()).groups()
         forecasts.append(int(number) * {"s": 1, "min": 60}[unit])
+        gigabytes.append(float(re.search(r"([\d.]+) GB", expected.inner_text())[1]))
     assert 2 < forecasts[1] / forecasts[0] < 8
     assert 2 < forecasts[2] / forecasts[1] < 8
+    assert gigabytes == sorted(set(gigabytes))
 
 
 def test_the_time_left_is_told_beside_the_button_while_it_paints(page: Page) -> None:

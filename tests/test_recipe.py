@@ -53,6 +53,7 @@ OTHER = {  # a legal value for each field that is not its default
     "seed": 2**63 - 1,
     "device": "cuda:3",
     "precision": "bfloat16",
+    "tile_px": 320,
     "max_seconds": 12.5,
 }
 
@@ -78,6 +79,7 @@ def all_settings(draw: st.DrawFn) -> Settings:
         "backbone": st.just(backbone),
         "seed": st.integers(0, 2**63 - 1),
         "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:12"]),
+        "tile_px": st.none() | st.integers(LIMITS.smallest_tile, LIMITS.size),
         "max_seconds": st.none() | st.floats(0, 86_400),
     }
     assert set(parts) == set(FIELDS)
@@ -576,7 +578,7 @@ def test_address_is_short_and_readable(settings: Settings, query: str) -> None:
 BAD = [
     ("size=abc", "size", "'abc' cannot be read"),
     ("size=384.5", "size", "cannot be read"),
-    ("size=9000", "size", "over the limit of 2048"),
+    ("size=9000", "size", "over the limit of 8192"),
     ("beta=nan", "beta", "must be a number"),
     ("beta=inf", "beta", "outside 0 to"),
     ("beta=", "beta", "'' cannot be read"),

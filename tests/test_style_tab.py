@@ -15,7 +15,7 @@ from nst import channels, explain, studies
 from nst.ui import examples, looking
 from nst.ui.drawings import ABOVE, BELOW, overlay, sheet
 from nst.ui.heatmaps import SCALES, matrix_figure
-from nst.ui.memory import Recent
+from nst.ui.recent import Recent
 
 PHOTO, STYLE, RESULT, _ = examples.first_sight()
 GIVEN = (PHOTO, STYLE, None)

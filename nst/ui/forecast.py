@@ -1,4 +1,4 @@
-"""How long the picture will take, said beside the button before the click and corrected while it is painted."""
+"""How long the picture will take and how much memory, said before the click and corrected while it is painted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expect
 
 
 def expected(kept: Kept | None, *values: Any) -> str:
-    """About how long a run with these values of `stylise` takes, by the visitor's last run or a few measured steps."""
+    """What a run with these values of `stylise` takes, by the visitor's last run or a few measured steps."""
     given = dict(zip(PARAMETERS, values, strict=True))
     if given["photo"] is None:
         return ""
@@ -33,7 +33,8 @@ def expected(kept: Kept | None, *values: Any) -> str:
             levels = estimate.levels_of(photo, settings)
     except ValueError:
         return ""  # the run itself will say what is wrong
-    return f"About {duration(estimate.seconds(levels, settings, kept and kept.result))}"
+    seconds = estimate.seconds(levels, settings, kept and kept.result)
+    return f"About {duration(seconds)} and {estimate.memory_mib(levels, settings) / 1024:.1f} GB of memory"
 
 
 def connect(tab: Tab, runs: Sequence[Dependency]) -> None:

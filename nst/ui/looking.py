@@ -19,7 +19,7 @@ from nst.ui import examples
 from nst.ui.drawings import overlay, sheet
 from nst.ui.handlers import Kept, answered
 from nst.ui.heatmaps import comparison_figure, costs_figure, matrix_figure
-from nst.ui.memory import Recent
+from nst.ui.recent import Recent
 
 SOURCES = {"style": "Style", "photo": "Photo", "result": "Result"}
 LOOKS = Recent(600 * 2**20)  # activations: about eight pictures

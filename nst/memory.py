@@ -1,0 +1,128 @@
+"""How much memory a run needs, how much there is, and whether the network therefore sees the picture in tiles."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nst.lbfgs import CHUNK, history_for
+from nst.settings import LIMITS, QUALITIES, Settings, layer_names
+from nst.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
+
+SMALLEST_TILE_MIB = 16
+TILE_MIB = 192  # what a tile remembers: on a CPU smaller ones have more margin, larger ones more new pages
+WHOLE_MIB = 1024  # on a CPU: a picture that remembers more is faster in tiles
+SHARE = 0.6  # of the memory that is free, for one run
+UNKNOWN_MIB = 4096  # taken for free where no system says
+PICTURES = 8  # of the result's size that rest while the network works: photo, picture, gradient, steps, copies
+NETWORK_MIB = 350  # weights, as stored and as placed
+WHOLE_OVERHEAD = 1.25  # what a gradient needs besides what is remembered, as a factor
+TILED_OVERHEAD = 1.8  # more, because tiles of changing sizes leave gaps
+CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The most that a run holds at once, above the idle program."""
+
+    mib: float
+    tile_bytes: float | None  # what one tile remembers; None: the network sees the picture whole
+
+    @property
+    def tiled(self) -> bool:
+        return self.tile_bytes is not None
+
+
+def choose(settings: Settings, size: Sequence[int], device: torch.device, dtype: torch.dtype) -> Memory:
+    """Whole or in tiles, for a picture of this size (height, width), with an estimate of what that takes."""
+    free_mib = available_mib(device)
+    path = path_of(settings)
+    if settings.tile_px is not None:
+        tile_bytes = budget_of(settings.tile_px, path, dtype.itemsize)
+        return Memory(memory_mib(settings, size, dtype, tile_bytes), tile_bytes)
+    whole_mib = memory_mib(settings, size, dtype)
+    remembered_mib = Stretch(path, 1).bytes_per_px(dtype.itemsize) * math.prod(size) / MIB
+    if whole_mib <= SHARE * free_mib and (device.type == "cuda" or remembered_mib <= WHOLE_MIB):
+        return Memory(whole_mib, None)
+    most_mib = SHARE * free_mib / 8 if device.type == "cuda" else min(TILE_MIB, SHARE * free_mib / 4)
+    tile_bytes = max(SMALLEST_TILE_MIB, most_mib) * MIB
+    return Memory(memory_mib(settings, size, dtype, tile_bytes), tile_bytes)
+
+
+def smaller(tile_bytes: float | None) -> float:
+    """What to try after memory ran out. `torch.OutOfMemoryError` when tiles are as small as is sensible."""
+    if tile_bytes is not None and tile_bytes <= SMALLEST_TILE_MIB * MIB:
+        raise torch.OutOfMemoryError("out of memory even in small tiles; choose a smaller size")
+    return TILE_MIB * MIB if tile_bytes is None else max(SMALLEST_TILE_MIB * MIB, tile_bytes / 4)
+
+
+def path_of(settings: Settings) -> tuple[str, ...]:
+    """The network's layers as far as the costs need them."""
+    names = layer_names(settings.backbone)
+    return names[: 1 + max(map(names.index, settings.layers))]
+
+
+def memory_mib(
+    settings: Settings, size: Sequence[int], dtype: torch.dtype, tile_bytes: float | None = None, styles: int = 1
+) -> float:
+    """Estimate of the most that the last level of a run holds at once, above the idle program. `size` is (h, w)."""
+    pixels, path = math.prod(size), path_of(settings)
+    picture = 3 * 4 * pixels
+    longer_px = min(max(size) * settings.style_scale, max(LIMITS.style_size, *size))
+    paintings = styles * 3 * 4 * 0.75 * longer_px**2  # their shape is not known: 4:3
+    resting = PICTURES * picture + paintings + _optimiser_bytes(settings, pixels) + NETWORK_MIB * MIB
+    resting += sum(_grid_bytes(layer, dtype) for layer in settings.content_layers) * pixels
+    if tile_bytes is None:
+        return (resting + WHOLE_OVERHEAD * Stretch(path, 1).bytes_per_px(dtype.itemsize) * pixels) / MIB
+    parts = stretches(path)
+    kept = 2 * sum(_grid_bytes(part.names[-1], dtype) for part in parts[:-1]) * pixels  # with their gradients
+    remembered = max(min(tile_bytes, part.bytes_per_px(dtype.itemsize) * pixels) for part in parts)
+    return (resting + kept + TILED_OVERHEAD * remembered) / MIB
+
+
+def _optimiser_bytes(settings: Settings, pixels: int) -> float:
+    """Past steps and gradients."""
+    length = 3 * pixels
+    if settings.optimiser != "lbfgs":
+        return 2 * 4 * length
+    pairs, dtype = history_for(length, settings.steps or QUALITIES[settings.quality][-1], torch.float32)
+    return 2 * pairs * (dtype.itemsize * length + 4 * min(CHUNK, length))
+
+
+def _grid_bytes(layer: str, dtype: torch.dtype) -> float:
+    """Of a layer's activations, per pixel of the picture."""
+    names = layer_names()
+    stride = 2 ** sum(name.startswith("pool") for name in names[: names.index(layer) + 1])
+    return CHANNELS[int(layer[4]) - 1] * dtype.itemsize / stride**2
+
+
+def available_mib(device: torch.device) -> float:
+    """Memory that a run could take on this device now."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (free + unused) / MIB
+    return min(_system_mib(), _container_mib())
+
+
+def _system_mib() -> float:
+    """What Linux says is available; elsewhere a modest guess."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]) / 1024
+    return UNKNOWN_MIB
+
+
+def _container_mib() -> float:
+    """What is left of a container's limit (cgroups 2 and 1), infinite where there is none."""
+    for limit, usage in CGROUPS:
+        with contextlib.suppress(OSError, ValueError):  # no such file; "max"
+            return (int(Path(limit).read_text()) - int(Path(usage).read_text())) / MIB
+    return math.inf

@@ -1,0 +1,140 @@
+"""A picture too large for the network at once, seen in tiles, with the activations and gradients of the whole.
+
+What style transfer compares are sums over positions. A first walk over the tiles adds them up without gradients; the
+derivative of the cost by each sum follows; a second walk sends it back through each tile. Nothing is approximated.
+
+The path is cut behind two poolings, where activations are small enough to be kept for the whole picture. That makes
+margins a few positions wide, because deep layers no longer look back to the pixels; and a stretch of the path that fits
+into memory is not computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nst.tiles import Place, Stretch, Tile, stretches
+
+
+class Network(Protocol):
+    """What a walk needs of `nst.features.FeatureExtractor`."""
+
+    path: tuple[str, ...]
+    dtype: torch.dtype
+
+    def through(self, x: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]: ...
+
+
+# Called with each layer asked for, a tile's own activations there (1, C, h, w), and where they lie.
+See = Callable[[str, Tensor, Place], None]
+Loss = Callable[[str, Tensor, Place], "Tensor | None"]
+
+
+@dataclass
+class Entered:
+    """What went into a stretch, and its graph when that was kept."""
+
+    stretch: Stretch
+    tiles: list[Tile]
+    grid: Tensor
+    graph: tuple[Tensor, dict[str, Tensor], Tensor] | None = None  # leaf, layers, output
+
+
+class Walk:
+    """Both walks over a picture. `budget` is what one tile may remember, in bytes."""
+
+    def __init__(self, network: Network, budget: float) -> None:
+        self.network = network
+        self.budget = budget
+        self.stretches = stretches(network.path)
+
+    def forward(self, image: Tensor, see: See, differentiable: bool = False) -> list[Entered]:
+        """Show `see` every activation of every layer asked for, once. What it returns is for `backward`."""
+        trail, grid = [], image
+        for stretch in self.stretches:
+            tiles = stretch.tiles(grid.shape[-2:], self.budget, self.network.dtype.itemsize)
+            entered = Entered(stretch, tiles, grid)
+            with torch.set_grad_enabled(differentiable and len(tiles) == 1):
+                grid = self._forward(entered, see, last=stretch is self.stretches[-1])
+            trail.append(entered)
+        return trail if differentiable else []
+
+    def _forward(self, entered: Entered, see: See, last: bool) -> Tensor | None:
+        """Walk over one stretch -> its output (1, C, H, W), whole, unless nothing comes after it."""
+        whole = None
+        for tile in entered.tiles:
+            leaf, found, output = self._through(entered, tile)
+            for name, own, place in _owned(entered.stretch, tile, found):
+                see(name, own.detach(), place)
+            if len(entered.tiles) == 1:
+                entered.graph = (leaf, found, output) if output.requires_grad else None
+                return output.detach()
+            if not last:
+                ratio = entered.stretch.ratios[entered.stretch.names[-1]]
+                whole = (
+                    grid_like(output, *(side // ratio for side in entered.grid.shape[-2:])) if whole is None else whole
+                )
+                tile.own(ratio).of(whole).copy_(tile.own_of_seen(ratio).of(output))
+        return whole
+
+    def backward(self, trail: list[Entered], loss: Loss) -> Tensor:
+        """The gradient by the picture of the sum of `loss` over all that `forward` showed. Uses the trail up."""
+        arriving = None
+        while trail:
+            arriving = self._backward(trail.pop(), arriving, loss)
+        return arriving
+
+    def _backward(self, entered: Entered, arriving: Tensor | None, loss: Loss) -> Tensor:
+        """From the gradient by what a stretch gave to that by what it was given, both whole."""
+        whole = None
+        for tile in entered.tiles:
+            leaf, found, output = entered.graph or self._through(entered, tile, differentiable=True)
+            entered.graph = None
+            losses = [loss(*owned) for owned in _owned(entered.stretch, tile, found)]
+            ends = [(value, torch.ones_like(value)) for value in losses if value is not None and value.requires_grad]
+            if arriving is not None:
+                ratio = entered.stretch.ratios[entered.stretch.names[-1]]
+                ends.append((tile.own_of_seen(ratio).of(output), tile.own(ratio).of(arriving)))
+            del found, output, losses  # before the gradient needs memory
+            gradient = _gradient(ends, leaf)
+            if len(entered.tiles) == 1:
+                return gradient
+            whole = torch.zeros_like(entered.grid) if whole is None else whole
+            tile.seen.of(whole).add_(gradient)
+        return whole
+
+    def _through(
+        self, entered: Entered, tile: Tile, differentiable: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Send a tile through a stretch -> what entered, the layers asked for, the output."""
+        with torch.set_grad_enabled(differentiable or torch.is_grad_enabled()):
+            leaf = tile.seen.of(entered.grid).detach().contiguous(memory_format=torch.channels_last)
+            leaf = leaf.clone() if leaf.is_inference() else leaf
+            leaf.requires_grad_(torch.is_grad_enabled())
+            return leaf, *self.network.through(leaf, entered.stretch.names)
+
+
+def _gradient(ends: Sequence[tuple[Tensor, Tensor]], leaf: Tensor) -> Tensor:
+    """By a leaf, from tensors that came of it and the gradients by them."""
+    if not ends:
+        return torch.zeros_like(leaf)
+    ends_of, given = zip(*ends, strict=True)
+    return torch.autograd.grad(ends_of, leaf, given)[0]
+
+
+def _owned(stretch: Stretch, tile: Tile, found: dict[str, Tensor]) -> Iterator[tuple[str, Tensor, Place]]:
+    """A tile's own part of each layer; a grid may have no position for a small one."""
+    for name, activations in found.items():
+        ratio = stretch.ratios[name]
+        place = tile.own(ratio)
+        if place.positions:
+            yield name, tile.own_of_seen(ratio).of(activations), place
+
+
+def grid_like(part: Tensor, height: int, width: int) -> Tensor:
+    """Room for the whole of which `part` (1, C, h, w) is a tile: (1, C, H, W), channels last as all activations."""
+    return part.new_empty(1, height, width, part.shape[1]).permute(0, 3, 1, 2)

@@ -1,0 +1,55 @@
+"""Forecasts against runs: how long they take, and what they are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from PIL import Image
+
+import nst
+from nst import Settings, estimate
+
+
+def test_a_forecast_by_a_few_steps_is_near_the_run(photo: Image.Image, style: Image.Image) -> None:
+    settings = Settings(size=128, quality="draft")
+    nst.stylise(photo, style, settings)  # warm
+    ratios = []
+    for _ in range(3):  # other processes may disturb the one or the other
+        estimate._measured_pace.cache_clear()
+        expected = estimate.seconds(estimate.levels_of(photo, settings), settings)
+        ratios.append(expected / nst.stylise(photo, style, settings).seconds)
+    assert any(0.4 < ratio < 2 for ratio in ratios), ratios
+
+
+def test_a_forecast_after_a_run_is_that_run(photo: Image.Image, style: Image.Image) -> None:
+    settings = Settings(size=96, quality="draft")
+    result = nst.stylise(photo, style, settings)
+    levels = estimate.levels_of(photo, settings)
+    assert estimate.seconds(levels, settings, result) == pytest.approx(result.seconds)
+    double = dataclasses.replace(settings, size=192)
+    later = estimate.seconds(estimate.levels_of(photo, double), double, result)
+    assert 1.5 < later / result.seconds < 8
+
+
+def test_an_earlier_run_of_another_kind_or_cut_short_tells_nothing(photo: Image.Image, style: Image.Image) -> None:
+    settings = Settings(size=64, pyramid=False, steps=3)
+    levels = estimate.levels_of(photo, settings)
+    measured = estimate.seconds(levels, settings)
+    earlier = nst.stylise(photo, style, settings)
+    absurd = dataclasses.replace(earlier, seconds=1000.0)
+    assert estimate.seconds(levels, settings, absurd) == pytest.approx(1000)
+    assert estimate.seconds(levels, settings, dataclasses.replace(absurd, stopped="budget")) == measured
+    other = dataclasses.replace(settings, optimiser="adam")
+    assert estimate.seconds(levels, other, absurd) < 100
+
+
+def test_a_time_budget_is_the_longest_forecast(photo: Image.Image) -> None:
+    settings = Settings(size=1024, quality="fine", max_seconds=0.5)
+    assert estimate.seconds(estimate.levels_of(photo, settings), settings) == 0.5
+
+
+def test_memory_grows_with_the_picture(photo: Image.Image) -> None:
+    needs = [estimate.memory_mib(estimate.levels_of(photo, s), s) for s in (Settings(size=n) for n in (128, 384, 768))]
+    assert needs == sorted(needs)
+    assert needs[2] > 1.5 * needs[0]
