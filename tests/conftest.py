@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes on two cores: OpenMP's waiting threads would slow the other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch loads
 
 import numpy as np
 import pytest
