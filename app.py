@@ -10,10 +10,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from nst.ui import build, launch_options
 
-QUEUE_LENGTH = 20  # visitors waiting; the next one is told to come back
-
 demo = build()
-demo.queue(max_size=QUEUE_LENGTH)
 
 if __name__ == "__main__":
     demo.launch(**launch_options())

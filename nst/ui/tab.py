@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from nst.ui import finish, handlers, share
+from nst.ui import finish, handlers, share, uploads
 from nst.ui.calls import AT_ONCE, IN_BROWSER, ON_DEVICE
 
 # Stylise and Stop take each other's place. Who came by keyboard would be thrown back to the top of the page.
@@ -18,6 +18,9 @@ KEEP_FOCUS = """() => setTimeout(() => {
     const buttons = [...document.querySelectorAll("#stop-button, #stylise-button")];
     buttons.find(button => button.offsetParent)?.focus({ preventScroll: true });
 }, 50)"""
+
+# What was refused at the gate has never said anything in the status line.
+NOT_STARTED = "status => status.startsWith('Waiting') ? 'Not started.' : status"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Tab:
     stop: gr.Button
     kept: gr.State
     expected: gr.Markdown  # how long a run will take
+
+    def __post_init__(self) -> None:
+        for name, component in self.asked.items():
+            component.preprocess = uploads.refusing(name, component.preprocess)
 
     @property
     def parameters(self) -> list[Component]:
@@ -68,6 +75,7 @@ class Tab:
         for outcome in (run.success, run.failure):
             over = outcome(finish.show_done, self.done, self.afterwards, **AT_ONCE)
             over.then(None, js=KEEP_FOCUS, **IN_BROWSER)
+        run.failure(None, shown["status"], shown["status"], js=NOT_STARTED, **IN_BROWSER)
         return run
 
     def serve(self) -> None:
