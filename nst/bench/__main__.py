@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from nst.bench import engine, figure, many, visitor
+from nst.bench import engine, figure, many, soak, visitor
 from nst.compute import choose
 
 SECTIONS = {
@@ -23,6 +23,7 @@ SECTIONS = {
     "figure": figure.figure,
     "batch": many.many,
     "crews": many.crews,
+    "soak": soak.soak,
 }
 QUICK_SECTIONS = ("step", "quality")
 QUICK_RATIO = 5.0  # a check of direction, not of figures

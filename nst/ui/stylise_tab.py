@@ -13,6 +13,7 @@ from nst.ui.calls import AT_ONCE, IN_BROWSER, ON_DEVICE
 from nst.ui.controls import DEFAULTS
 from nst.ui.limits import LIMITS
 from nst.ui.tab import Tab
+from nst.ui.zero import on_pool
 
 MORE = {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}
 
@@ -76,9 +77,8 @@ def _connect_options(tab: Tab) -> Dependency:
     opened = begin.click(
         lambda: (gr.Tabs(selected=outputs.OPTIONS_TAB), *options.busy()), None, [shown["views"], *buttons], **AT_ONCE
     )
-    run = opened.then(
-        options.paint, tab.parameters, [shown["options"], shown["status"]], api_visibility="private", **ON_DEVICE
-    )
+    paint = on_pool(options.paint, handlers.PARAMETERS)
+    run = opened.then(paint, tab.parameters, [shown["options"], shown["status"]], api_visibility="private", **ON_DEVICE)
     for outcome in (run.success, run.failure):
         outcome(options.ready, None, buttons, **AT_ONCE)
     stopped = stop.click(options.ready, None, buttons, cancels=[run], **AT_ONCE)

@@ -11,6 +11,7 @@ from gradio.events import Dependency
 
 from nst.ui import finish, handlers, share, uploads
 from nst.ui.calls import AT_ONCE, IN_BROWSER, ON_DEVICE
+from nst.ui.zero import on_pool
 
 # Stylise and Stop take each other's place. Who came by keyboard would be thrown back to the top of the page.
 KEEP_FOCUS = """() => setTimeout(() => {
@@ -66,7 +67,7 @@ class Tab:
         waiting = trigger(finish.show_waiting, None, [*self.afterwards, shown["status"], shown["views"]], **AT_ONCE)
         waiting.then(None, js=KEEP_FOCUS, **IN_BROWSER)
         run = waiting.then(
-            handler,
+            on_pool(handler, handlers.PARAMETERS),
             [*first, *self.parameters],
             [shown["picture"], shown["chart"], shown["status"], self.kept],
             api_visibility="private",
@@ -81,5 +82,6 @@ class Tab:
     def serve(self) -> None:
         """The endpoint for programs and the tool for assistants, which nothing on the page triggers."""
         picture, chart, status = (self.shown[name] for name in ("picture", "chart", "status"))
-        gr.on([], handlers.stylise, self.parameters, [picture, chart, status], api_name="stylise", **ON_DEVICE)
-        gr.on([], handlers.repaint, self.parameters, picture, api_name="repaint", **ON_DEVICE)
+        stylise, repaint = (on_pool(handler, handlers.PARAMETERS) for handler in (handlers.stylise, handlers.repaint))
+        gr.on([], stylise, self.parameters, [picture, chart, status], api_name="stylise", **ON_DEVICE)
+        gr.on([], repaint, self.parameters, picture, api_name="repaint", **ON_DEVICE)
