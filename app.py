@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 # OpenMP's threads spin while they wait for each other. When anything else wants a core, as on a shared host, that makes
 # a step up to seven times slower; spinning for a short while only costs 4 % on an idle machine. Read when torch loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from nst.ui import build, launch_options
+with contextlib.suppress(ImportError):
+    import spaces  # noqa: F401, on ZeroGPU it must come before torch
 
-QUEUE_LENGTH = 20  # visitors waiting; the next one is told to come back
+from nst.ui import build, files, launch_options
 
+files.keep_apart()
 demo = build()
-demo.queue(max_size=QUEUE_LENGTH)
 
 if __name__ == "__main__":
     demo.launch(**launch_options())

@@ -32,11 +32,16 @@ def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
     return plan(*size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
 
 
-def seconds(levels: Sequence[Level], settings: Settings, earlier: Result | None = None) -> float:
-    """About how long these levels take: as an earlier run with steps of the same kind went, else measured, once."""
+def seconds(
+    levels: Sequence[Level], settings: Settings, earlier: Result | None = None, pace: float | None = None
+) -> float:
+    """About how long these levels take: as an earlier run with steps of the same kind went, else measured, once.
+
+    `pace`, seconds per unit of `Level.work`, is for where nothing can be measured.
+    """
     if earlier and earlier.stopped == "completed" and _kind(earlier.settings) == _kind(settings):
         pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings))
-    else:
+    elif pace is None:
         pace = _measured_pace(*_kind(settings))
     return min(pace * _work(levels), settings.max_seconds or math.inf)
 

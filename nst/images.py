@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import warnings
@@ -12,10 +13,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TILELENGTH as TILE_LENGTH
+from PIL.TiffImagePlugin import TILEWIDTH as TILE_WIDTH
 from torch import Tensor
 
 from nst.decode import to_srgb, without_hidden_colours
 from nst.settings import LIMITS
+
+# What people have. Pillow knows thirty more, some with parsers that nobody looks after; one starts Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP", "MPO")
+LARGEST_TILE = 2048**2  # pixels, of a TIFF that is smaller than its tiles
 
 Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, a path to one, or such a file's content
 
@@ -88,30 +95,32 @@ def _decode(source: Source, name: str) -> Image.Image:
 
 
 @cache
-def _register_heif() -> None:
-    """Let Pillow read HEIC where pillow-heif is installed; without it HEIC is refused like any unknown file."""
-    try:
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that can be read here: HEIC only where pillow-heif is installed."""
+    with contextlib.suppress(ImportError):
         from pillow_heif import register_heif_opener  # on first use: importing nst registers nothing
-    except ImportError:
-        return
-    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)  # none of them is ever shown
+
+        register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)  # none of them is ever shown
+    Image.init()
+    return tuple(form for form in FORMATS if form in Image.OPEN)
 
 
 def readable_suffixes() -> frozenset[str]:
     """Endings of the files that `load` reads, in lower case with their dot."""
-    _register_heif()
-    return frozenset(ending for ending, form in Image.registered_extensions().items() if form in Image.OPEN)
+    forms = _formats()
+    return frozenset(ending for ending, form in Image.registered_extensions().items() if form in forms)
 
 
 def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
     """Read the header only; no message shows more of the path than the file's name."""
     if not isinstance(path, (str, os.PathLike, bytes)):
         raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
-    _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked next
-            return Image.open(io.BytesIO(path) if isinstance(path, bytes) else path)
+            picture = Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=_formats())
+            _check_tiles(picture)
+            return picture
     except UnidentifiedImageError as error:
         raise ValueError(f"the {name} is not a picture this program reads; save it as PNG or JPEG") from error
     except Image.DecompressionBombError as error:
@@ -121,6 +130,14 @@ def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
             file = os.path.basename(path)
             raise ValueError(f"the {name} {file!r} cannot be opened ({error.strerror}); check the path") from error
         raise _damaged(name) from error
+
+
+def _check_tiles(image: Image.Image) -> None:
+    """A TIFF of few pixels may declare tiles of a gigapixel, for one of which libtiff takes that much memory."""
+    tags = getattr(image, "tag_v2", {})
+    tile = tags.get(TILE_WIDTH, 0) * tags.get(TILE_LENGTH, 0)
+    if tile > max(LARGEST_TILE, 4 * image.width * image.height):
+        raise ValueError(f"tiles of {tile} pixels")
 
 
 def _damaged(name: str) -> ValueError:

@@ -547,9 +547,7 @@ def test_path_that_is_not_there_is_refused(path: str, tmp_path: Path) -> None:
         images.load(tmp_path / path, "photo")
 
 
-@pytest.mark.parametrize(
-    "source", [None, 3, b"\x89PNG", [1, 2], np.zeros((32, 32, 3), np.uint8)], ids=lambda s: type(s).__name__
-)
+@pytest.mark.parametrize("source", [None, 3, [1, 2], np.zeros((32, 32, 3), np.uint8)], ids=lambda s: type(s).__name__)
 def test_source_of_the_wrong_type_is_refused(source: object) -> None:
     with pytest.raises(ValueError, match=r"the style picture is .*give a PIL image or the path"):
         images.load(source, "style picture")

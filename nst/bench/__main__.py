@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from nst.bench import engine, figure, many, size, visitor
+from nst.bench import engine, figure, many, size, soak, visitor
 from nst.compute import choose
 
 SECTIONS = {
@@ -24,6 +24,7 @@ SECTIONS = {
     "batch": many.many,
     "crews": many.crews,
     "tiles": size.tiles,
+    "soak": soak.soak,
 }
 QUICK_SECTIONS = ("step", "quality")
 QUICK_RATIO = 5.0  # a check of direction, not of figures

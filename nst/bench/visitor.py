@@ -32,7 +32,7 @@ def clock(quick: bool) -> Iterator[Row]:
     from gradio_client import Client, handle_file
 
     began = time.perf_counter()
-    with _served() as address:
+    with served() as (address, _):
         yield {"what": "start of the program to the page", "seconds": time.perf_counter() - began}
         client = Client(address, verbose=False)
         inputs = {"photo": handle_file(PHOTO), "style": handle_file(STYLE), "api_name": "/stylise"}
@@ -46,12 +46,12 @@ def clock(quick: bool) -> Iterator[Row]:
 
 
 @contextmanager
-def _served() -> Iterator[str]:
-    """`python app.py` on a free port, until the page answers."""
+def served(**more: str) -> Iterator[tuple[str, int]]:
+    """`python app.py` on a free port, with more of an environment: its address, once the page answers, and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port)}
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), **more}
     address = f"http://127.0.0.1:{port}/"
     server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
@@ -61,7 +61,7 @@ def _served() -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield address
+        yield address, server.pid
     finally:
         server.terminate()
         server.wait()

@@ -6,7 +6,7 @@ import gradio as gr
 from gradio.components import Component
 
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
-from nst.ui import handlers, uploads
+from nst.ui import limits, uploads
 from nst.ui.calls import AT_ONCE
 from nst.ui.regions import BRUSHES
 
@@ -39,10 +39,12 @@ def number(name: str, low: float, high: float, step: float, label: str) -> gr.Sl
 def size_and_strokes() -> dict[str, Component]:
     """Size, quality, style scale, time budget, and whether the result takes the photo's own size."""
     with gr.Accordion("Size and strokes", open=False, elem_id="size"):
-        size = number("size", SMALLEST_PX, handlers.LARGEST_PX, 32, "Size")
+        size = number("size", SMALLEST_PX, limits.LIMITS.size, 32, "Size")
         quality = gr.Radio(list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"])
         scale = number("style_scale", LIMITS.smallest_style_scale, LIMITS.style_scale, 0.05, "Stroke size")
-        budget = gr.Slider(0, 600, 0, step=5, label="Time budget", info="Stop after so many seconds; 0 for no limit.")
+        budget = gr.Slider(
+            0, limits.LIMITS.run_s, 0, step=5, label="Time budget", info="Stop after so many seconds; 0 for no limit."
+        )
         original = gr.Checkbox(DEFAULTS.original_size, label="Photo's own size", info=HELP["original_size"])
     return {"size": size, "quality": quality, "style_scale": scale, "max_seconds": budget, "original_size": original}
 

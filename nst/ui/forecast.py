@@ -14,6 +14,7 @@ from nst.ui.form import settings_of
 from nst.ui.handlers import PARAMETERS, Kept
 from nst.ui.tab import Tab
 from nst.ui.words import duration
+from nst.ui.zero import ACTIVE, PACE
 
 # The parameters that decide how long a run takes.
 ASKED = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
@@ -33,7 +34,7 @@ def expected(kept: Kept | None, *values: Any) -> str:
             levels = estimate.levels_of(photo, settings)
     except ValueError:
         return ""  # the run itself will say what is wrong
-    seconds = estimate.seconds(levels, settings, kept and kept.result)
+    seconds = estimate.seconds(levels, settings, kept and kept.result, PACE if ACTIVE else None)
     return f"About {duration(seconds)} and {estimate.memory_mib(levels, settings) / 1024:.1f} GB of memory"
 
 

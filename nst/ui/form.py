@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 from PIL import Image
@@ -13,6 +14,8 @@ from PIL import Image
 from nst import Settings, recipe
 from nst.images import Source
 from nst.settings import LIMITS, STYLE_LAYER_WORDS, layer_names
+from nst.ui.limits import LIMITS as PAGE
+from nst.ui.limits import within
 from nst.ui.regions import masks_of
 
 DEFAULTS = Settings()
@@ -45,7 +48,7 @@ def order(given: Mapping[str, Any], **changes: Any) -> Order:
         raise ValueError(f"there is no {missing} yet; drop one, or click one of the examples")
     offered = [(style, given["share_1"]), *((given[f"style_{n}"], given[f"share_{n}"]) for n in (2, 3, 4))]
     styles, shares = zip(*[pair for pair in offered if pair[0] is not None], strict=True)
-    settings = settings_of(given, shares, **changes)
+    settings = within(settings_of(given, shares, **changes))
     return Order(photo, styles, tuple(masks_of(given["mask"], len(styles))), given["start"], settings)
 
 
@@ -56,7 +59,7 @@ def settings_of(given: Mapping[str, Any], shares: tuple[float, ...] | None, **ch
     chosen = {name: value for name, value in given.items() if name in STRAIGHT}
     chosen |= {
         "style_layers": {**lambdas, **more_lambdas},
-        "content_layers": {given["content_layer"]: 1.0, **more_content},
+        "content_layers": {str(given["content_layer"]): 1.0, **more_content},
         "style_blend": shares,
         "size": _whole("size", given["size"]),
         "seed": _whole("seed", given["seed"]),
@@ -81,7 +84,8 @@ def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:
     ]
     shares = [*(settings.style_blend or ()), *(1.0,) * LIMITS.styles][: LIMITS.styles]
     given = {name: getattr(settings, name) for name in STRAIGHT if name in ON_PAGE}
-    given |= lambdas | {"content_layer": first, "other_layers": rows, "max_seconds": settings.max_seconds or 0}
+    budget_s = 0 if (settings.max_seconds or PAGE.run_s) >= PAGE.run_s else settings.max_seconds
+    given |= lambdas | {"content_layer": first, "other_layers": rows, "max_seconds": budget_s}
     given |= {f"share_{number}": share for number, share in enumerate(shares, start=1)}
     missing = [name for name in sorted(STRAIGHT - ON_PAGE) if getattr(settings, name) != getattr(DEFAULTS, name)]
     return given, missing
@@ -90,7 +94,12 @@ def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:
 def _layers(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, float]]:
     """The table of further layers -> style and content layers whose number is not 0."""
     style, content = {}, {}
-    for layer, weight, content_weight, *_ in rows:
+    for row in rows:
+        if len(row) < 3 or not isinstance(row[0], str):
+            raise ValueError(
+                f"{row!r:.40} in the table of layers is no layer with two numbers; leave the rows as they are"
+            )
+        layer, weight, content_weight, *_ = row
         for chosen, value in ((style, weight), (content, content_weight)):
             try:
                 number = float(value or 0)
@@ -103,6 +112,6 @@ def _layers(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, 
 
 def _whole(name: str, value: float) -> int:
     """A number from a slider or a client as an int; fractions are refused, not cut off."""
-    if value is None or value % 1 != 0:  # true for NaN and infinity too
-        raise ValueError(f"{name}={value} must be a whole number")
+    if not isinstance(value, Real) or value % 1 != 0:  # true for NaN and infinity too
+        raise ValueError(f"{name}={value!s:.40} must be a whole number")
     return int(value)

@@ -20,9 +20,9 @@ from nst.timelapse import Timelapse
 from nst.ui import words
 from nst.ui.curve import curve
 from nst.ui.form import Order, order
+from nst.ui.limits import LIMITS
 from nst.weights import WeightsError
 
-LARGEST_PX = 1024  # longer side that a visitor may ask of a shared machine
 STREAMS = "Streams (picture, curve, status) while it works."
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -175,7 +175,7 @@ def _from_here(kept: Kept | None, values: Sequence[Any], times: int = 1) -> Iter
         raise ValueError("there is no picture of yours to go on from yet; press Stylise first")
     given = {**dict(zip(PARAMETERS, values, strict=True)), "start": kept.uncoloured(), "original_size": False}
     steps = QUALITIES[given["quality"]][1]
-    given["size"] = min(times * max(kept.size), LARGEST_PX)
+    given["size"] = min(times * max(kept.size), LIMITS.size)
     yield from _painted(given, pyramid=False, steps=steps)
 
 

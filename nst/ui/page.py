@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from nst.compute import choose
 from nst.ui import style_tab, stylise_tab
 from nst.ui.curve import switches_css
+from nst.ui.gate import Gate
+from nst.ui.limits import LIMITS
 
 HERE = Path(__file__).parent
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
-KEEP_FILES_S = (1800, 3600)  # look every half hour, delete what is older than an hour
+KEEP_FILES_S = (LIMITS.keep_s // 2, LIMITS.keep_s)  # how often to look, and the age of what is deleted then
 
 FOLD_ON_PHONE = "() => ({ open: window.innerWidth > 767, __type__: 'update' })"
 
@@ -30,6 +33,7 @@ def build() -> gr.Blocks:
             style_tab.build(parts)
         gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
+    page.queue(max_size=LIMITS.queue + 1, api_open=False)  # nobody passes the queue; the gate is the first to refuse
     return page
 
 
@@ -42,7 +46,8 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": True,
         "show_error": False,
         "enable_monitoring": False,
-        "max_file_size": "30mb",
+        "max_file_size": f"{LIMITS.upload_mb}mb",
+        "app_kwargs": {"middleware": [Middleware(Gate)]},
         "footer_links": ["api"],
     }
 

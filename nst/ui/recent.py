@@ -17,17 +17,15 @@ class Recent:
         self.lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The value of a key, made when it is not there; two visitors may make the same at the same time."""
+        """The value of a key, made when it is not there, one at a time: making takes a processor for a second."""
         with self.lock:
-            if key in self.kept:
-                self.kept.move_to_end(key)
-                return self.kept[key]
-        value = make()
-        with self.lock:
-            self.kept[key] = value
+            if key not in self.kept:
+                self.kept[key] = make()
+            self.kept.move_to_end(key)
+            value = self.kept[key]
             while self.nbytes > self.most_bytes and len(self.kept) > 1:
                 self.kept.popitem(last=False)
-        return value
+            return value
 
     @property
     def nbytes(self) -> int:

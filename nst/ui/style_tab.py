@@ -11,17 +11,12 @@ from nst.ui import looking
 from nst.ui.calls import AT_ONCE, IN_BROWSER, stoppable
 from nst.ui.heatmaps import SCALES
 from nst.ui.tab import Tab
+from nst.ui.zero import on_pool
 
 HERE = Path(__file__).parent
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 FIRST_LAYER = "relu3_1"  # strokes: 256 channels, quick and telling
-LOOKING = {
-    "api_visibility": "private",
-    "show_progress": "hidden",
-    "concurrency_limit": 1,
-    "concurrency_id": "looking",
-    "trigger_mode": "always_last",
-}
+LOOKING = {**AT_ONCE, "trigger_mode": "always_last"}  # no run: a visitor may look as often as they like
 
 # A cell of Plotly's heat map that is clicked becomes the two numbers below it.
 CLICKS = """() => setInterval(() => {
@@ -150,6 +145,6 @@ def _studies(tab: Tab) -> list[gr.Gallery]:
         begin = gr.Button(action, size="sm", elem_id=f"paint-{name}")
         stop = gr.Button("Stop", size="sm", variant="stop", visible=False, elem_id=f"stop-{name}")
         status = gr.Markdown(container=False, elem_id=f"{name}-status")
-        stoppable(begin, stop, paint, inputs, [gallery, status])
+        stoppable(begin, stop, on_pool(paint), inputs, [gallery, status])
         galleries.append(gallery)
     return galleries[:2]

@@ -11,7 +11,9 @@ from gradio.events import Dependency
 from nst.ui import controls, examples, finish, forecast, handlers, options, outputs, presets, share, strength, visit
 from nst.ui.calls import AT_ONCE, IN_BROWSER, stoppable
 from nst.ui.controls import DEFAULTS
+from nst.ui.limits import LIMITS
 from nst.ui.tab import Tab
+from nst.ui.zero import on_pool
 
 MORE = {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}
 
@@ -39,7 +41,7 @@ def build() -> tuple[gr.Accordion, Tab]:
         with gr.Column(scale=7, min_width=320, elem_id="outputs"):
             shown = outputs.build()
 
-    tab = Tab(asked, shown, slider, stylise, stop, gr.State(None, time_to_live=3600), expected)
+    tab = Tab(asked, shown, slider, stylise, stop, gr.State(None, time_to_live=LIMITS.keep_s), expected)
     _couple(tab)
     runs = [tab.connect(stylise.click, handlers.paint)]
     runs += [tab.connect(_extreme(button, asked).then, handlers.paint) for button in extremes]
@@ -75,7 +77,7 @@ def _connect_options(tab: Tab) -> Dependency:
     run = stoppable(
         shown["show_options"],
         shown["stop_options"],
-        options.paint,
+        on_pool(options.paint, handlers.PARAMETERS),
         tab.parameters,
         [shown["options"], shown["status"]],
     )
@@ -86,7 +88,7 @@ def _connect_options(tab: Tab) -> Dependency:
 
 def _connect_visit(tab: Tab, runs: list[Dependency]) -> None:
     """Each picture joins the strip, from which it comes back with its settings."""
-    shown, entries = tab.shown, gr.State([], time_to_live=3600)
+    shown, entries = tab.shown, gr.State([], time_to_live=LIMITS.keep_s)
     for event in (*(run.success for run in runs), tab.stop.click):
         event(visit.add, [tab.kept, entries], [shown["visit"], entries], **AT_ONCE)
     shown["visit"].select(

@@ -9,8 +9,9 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from nst.ui import finish, handlers, share
+from nst.ui import finish, handlers, share, uploads
 from nst.ui.calls import AT_ONCE, IN_BROWSER, ON_DEVICE
+from nst.ui.zero import on_pool
 
 # Stylise and Stop take each other's place. Who came by keyboard would be thrown back to the top of the page.
 KEEP_FOCUS = """() => setTimeout(() => {
@@ -18,6 +19,9 @@ KEEP_FOCUS = """() => setTimeout(() => {
     const buttons = [...document.querySelectorAll("#stop-button, #stylise-button")];
     buttons.find(button => button.offsetParent)?.focus({ preventScroll: true });
 }, 50)"""
+
+# What was refused at the gate has never said anything in the status line.
+NOT_STARTED = "status => status.startsWith('Waiting') ? 'Not started.' : status"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Tab:
     stop: gr.Button
     kept: gr.State
     expected: gr.Markdown  # how long a run will take
+
+    def __post_init__(self) -> None:
+        for name, component in self.asked.items():
+            component.preprocess = uploads.refusing(name, component.preprocess)
 
     @property
     def parameters(self) -> list[Component]:
@@ -59,7 +67,7 @@ class Tab:
         waiting = trigger(finish.show_waiting, None, [*self.afterwards, shown["status"], shown["views"]], **AT_ONCE)
         waiting.then(None, js=KEEP_FOCUS, **IN_BROWSER)
         run = waiting.then(
-            handler,
+            on_pool(handler, handlers.PARAMETERS),
             [*first, *self.parameters],
             [shown["picture"], shown["chart"], shown["status"], self.kept],
             api_visibility="private",
@@ -68,10 +76,12 @@ class Tab:
         for outcome in (run.success, run.failure):
             over = outcome(finish.show_done, self.done, self.afterwards, **AT_ONCE)
             over.then(None, js=KEEP_FOCUS, **IN_BROWSER)
+        run.failure(None, shown["status"], shown["status"], js=NOT_STARTED, **IN_BROWSER)
         return run
 
     def serve(self) -> None:
         """The endpoint for programs and the tool for assistants, which nothing on the page triggers."""
         picture, chart, status = (self.shown[name] for name in ("picture", "chart", "status"))
-        gr.on([], handlers.stylise, self.parameters, [picture, chart, status], api_name="stylise", **ON_DEVICE)
-        gr.on([], handlers.repaint, self.parameters, picture, api_name="repaint", **ON_DEVICE)
+        stylise, repaint = (on_pool(handler, handlers.PARAMETERS) for handler in (handlers.stylise, handlers.repaint))
+        gr.on([], stylise, self.parameters, [picture, chart, status], api_name="stylise", **ON_DEVICE)
+        gr.on([], repaint, self.parameters, picture, api_name="repaint", **ON_DEVICE)

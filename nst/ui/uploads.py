@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from nst import images
@@ -21,7 +23,32 @@ def path_of_upload(payload: Any) -> str | None:
     gr.Image opens each upload before the handler runs, where a broken file ends in a bare "Error", and its conversion
     to RGB shows the colours hidden under transparency. `nst.images` does both properly, and with a sentence.
     """
-    return payload.path if payload else None
+    return uploaded(payload.path) if payload and payload.path else None
+
+
+def uploaded(path: str) -> str:
+    """The path, if it is one of a file in the folder of uploads.
+
+    gradio (6.31) checks it only where a request calls itself a file; `{"path": "/etc/passwd"}` alone would pass.
+    """
+    if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+        raise gr.Error("A picture can only be used after it was uploaded; upload it first.", print_exception=False)
+    return path
+
+
+def refusing(name: str, preprocess: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A component's `preprocess` that answers with a sentence where gradio's own trips over a value of a wrong type."""
+
+    def checked(payload: Any) -> Any:
+        try:
+            return preprocess(payload)
+        except gr.Error:
+            raise
+        except Exception:
+            sentence = f"{name} has a value of a kind that it cannot have; see the API page for what it may be."
+            raise gr.Error(sentence, print_exception=False) from None
+
+    return checked
 
 
 def layer_of_editor(editor: gr.ImageEditor) -> Callable[[Any], Image.Image | None]:
@@ -35,7 +62,9 @@ def layer_of_editor(editor: gr.ImageEditor) -> Callable[[Any], Image.Image | Non
         if not sent or not sent.layers or sent.layers[0] is None:
             return None
         layer = sent.layers[0]
-        picture = Image.open(io.BytesIO(layer) if isinstance(layer, bytes) else layer.path, formats=["PNG", "WEBP"])
+        picture = Image.open(
+            io.BytesIO(layer) if isinstance(layer, bytes) else uploaded(layer.path), formats=["PNG", "WEBP"]
+        )
         picture = picture.convert("RGBA")
         return picture if picture.getchannel("A").getextrema()[1] else None
 

@@ -16,12 +16,13 @@ from nst.timelapse import Timelapse
 from nst.ui.finish import saved, show_done, text_of
 from nst.ui.form import Order
 from nst.ui.handlers import Kept
+from nst.ui.limits import LIMITS
 from nst.ui.share import controls_of
 
 MOST = 12  # pictures; the oldest make room
 THUMBNAIL_PX = 160
 
-GONE = "This picture is gone: files are kept for an hour."
+GONE = f"This picture is gone: files are kept for {LIMITS.keep_s // 60} minutes."
 
 
 @dataclass(frozen=True, eq=False)  # gradio hashes what it keeps, and pictures have no hash
@@ -63,7 +64,7 @@ def show(entries: list[Entry], format: str, chosen: gr.SelectData) -> tuple[Any,
     entry = entries[len(entries) - 1 - chosen.index]
     if not Path(entry.path).is_file():
         raise gr.Error(GONE, print_exception=False)
-    picture = Image.open(entry.path)
+    picture = Image.open(entry.path, formats=["PNG"])
     picture.load()
     film = Timelapse()
     film.add(picture)

@@ -1,0 +1,65 @@
+"""Whether the page could run for a year: what its process holds after many runs, a fourth of them abandoned."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from nst.bench.engine import Row
+from nst.bench.visitor import PHOTO, STYLE, served
+
+EVERY = 10  # runs between two censuses, by one visitor
+LONGEST_S = 1  # of a run
+ABANDONED = 4  # every so manieth run is left in the middle
+SETTLE_S = 1.5  # for sockets to close and abandoned runs to end
+
+
+def soak(quick: bool) -> Iterator[Row]:
+    """Threads, files, sockets, memory of `python app.py` after every ten short runs: `grown` is since the first ten."""
+    yield from censuses(30 if quick else 300)
+
+
+def censuses(runs: int, every: int = EVERY) -> Iterator[Row]:
+    """A census after every so many runs through the API."""
+    with served(NST_STARTS_PER_MINUTE="100000", NST_MAX_SIZE="256") as (address, pid):
+        first: Row = {}
+        for done in range(every, runs + 1, every):
+            _visit(address, every)
+            time.sleep(SETTLE_S)
+            row = {"runs": done, **census(pid)}
+            first = first or row
+            yield {**row, "grown": row["resident_mib"] / first["resident_mib"] - 1}
+
+
+def _visit(address: str, runs: int) -> None:
+    """One visitor's runs, one after the other."""
+    from gradio_client import Client, handle_file
+
+    client = Client(address, verbose=False)
+    inputs = {"photo": handle_file(PHOTO), "style": handle_file(STYLE), "size": 128, "api_name": "/stylise"}
+    for number in range(1, runs + 1):
+        job = client.submit(**inputs, quality="draft", max_seconds=LONGEST_S)
+        if number % ABANDONED:
+            job.result()
+        else:
+            while len(job.outputs()) < 2:
+                time.sleep(0.02)
+            job.cancel()
+    client.close()
+
+
+def census(pid: int) -> Row:
+    """What a process holds now (Linux)."""
+    process = Path(f"/proc/{pid}")
+    open_files = []
+    for link in (process / "fd").iterdir():
+        try:
+            open_files.append(os.readlink(link))
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    sockets = sum(target.startswith("socket:") for target in open_files)
+    resident_mib = int((process / "status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+    threads = sum(1 for _ in (process / "task").iterdir())
+    return {"threads": threads, "files": len(open_files) - sockets, "sockets": sockets, "resident_mib": resident_mib}
