@@ -14,14 +14,13 @@ from nst.lbfgs import CHUNK, history_for
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
 from nst.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 
-SMALLEST_TILE_MIB = 16
-TILE_MIB = 192  # what a tile remembers: on a CPU smaller ones have more margin, larger ones more new pages
-WHOLE_MIB = 1024  # on a CPU: a picture that remembers more is faster in tiles
-SHARE = 0.6  # of the memory that is free, for one run
+SMALLEST_TILE_MIB = 16  # below, tiles are mostly margin
+TILE_MIB = 192  # what a tile remembers on a CPU; twice as much is no faster
+SHARE = 0.5  # of the memory that is free, for one run
 UNKNOWN_MIB = 4096  # taken for free where no system says
 PICTURES = 8  # of the result's size that rest while the network works: photo, picture, gradient, steps, copies
-NETWORK_MIB = 350  # weights, as stored and as placed
-WHOLE_OVERHEAD = 1.25  # what a gradient needs besides what is remembered, as a factor
+NETWORK_MIB = 260  # weights, as stored and as placed
+WHOLE_OVERHEAD = 1.35  # what a gradient needs besides what is remembered, as a factor
 TILED_OVERHEAD = 1.8  # more, because tiles of changing sizes leave gaps
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -49,8 +48,7 @@ def choose(settings: Settings, size: Sequence[int], device: torch.device, dtype:
         tile_bytes = budget_of(settings.tile_px, path, dtype.itemsize)
         return Memory(memory_mib(settings, size, dtype, tile_bytes), tile_bytes)
     whole_mib = memory_mib(settings, size, dtype)
-    remembered_mib = Stretch(path, 1).bytes_per_px(dtype.itemsize) * math.prod(size) / MIB
-    if whole_mib <= SHARE * free_mib and (device.type == "cuda" or remembered_mib <= WHOLE_MIB):
+    if whole_mib <= SHARE * free_mib:
         return Memory(whole_mib, None)
     most_mib = SHARE * free_mib / 8 if device.type == "cuda" else min(TILE_MIB, SHARE * free_mib / 4)
     tile_bytes = max(SMALLEST_TILE_MIB, most_mib) * MIB
