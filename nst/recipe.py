@@ -1,4 +1,4 @@
-"""A run's settings in the PNG and in the page's address, and back: whoever has the picture can paint it again."""
+"""A run's settings in the PNG, and back: whoever has the picture can paint it again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
 
 import torch
 from PIL import Image, UnidentifiedImageError
@@ -29,10 +28,7 @@ from nst.settings import LIMITS, Settings
 KEYWORD = "nst"  # of the PNG text that holds the recipe
 FORMAT = 1  # rises when an older program would misread a recipe
 LONGEST_TEXT = 32_768  # characters; a recipe that names every layer has a quarter of them
-LONGEST_QUERY = 8_192  # characters; an address that names every layer has half of them
-LONGEST_VALUE = 64  # characters of an address between two commas
 LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
-_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
 def _is_whole(value: Any) -> bool:
@@ -252,82 +248,3 @@ def _sentences() -> Iterator[None]:
     except Exception as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or far too large"
         raise ValueError(f"this PNG cannot be read ({why}); choose it as this program saved it") from None
-
-
-def to_query(settings: Settings) -> str:
-    """What differs from the defaults, for the page's address: `beta=40&style_layers=relu1_1:0.3,relu2_1:0`."""
-    plain = Settings()
-    changed = {name: getattr(settings, name) for name in _FIELDS if getattr(settings, name) != getattr(plain, name)}
-    return urlencode({name: _short(value) for name, value in changed.items()}, safe=":,", quote_via=quote)
-
-
-def from_query(query: str | Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """An address's query, or its parts by name -> fields of `Settings` that are legal together, and notices.
-
-    Never raises: each bad value is left out with a sentence that quotes it. Unknown names are left out silently,
-    because an address also carries what others put there.
-    """
-    whole = isinstance(query, str)
-    pairs = dict(parse_qsl(query[:LONGEST_QUERY].removeprefix("?"), keep_blank_values=True)) if whole else query
-    given = {name: str(pairs[name]) for name in _FIELDS if name in pairs}
-    if (len(query) if whole else sum(map(len, given.values()))) > LONGEST_QUERY:
-        return {}, [f"The settings in the address are ignored: they have over {LONGEST_QUERY} characters."]
-    values, reasons = {}, {}
-    for name, written in given.items():
-        try:
-            values[name] = _value(name, written)
-        except (ValueError, KeyError):
-            reasons[name] = f"{written!r:.{LONGEST_VALUE}} cannot be read"
-    legal, illegal = _legal(values)
-    notices = [f"{name} in the address is ignored: {reason}" for name, reason in {**reasons, **illegal}.items()]
-    return legal, [f"{notice:.{LONGEST_NOTICE}}." for notice in notices]
-
-
-def _layers(written: str) -> dict[str, float]:
-    """`relu1_1:0.3,relu2_1:0` -> weights by layer."""
-    return {layer: float(weight) for layer, weight in (part.split(":") for part in written.split(",") if part)}
-
-
-_PARSERS = {  # type of a field -> how to read what an address says
-    "float": float,
-    "int": int,
-    "bool": {"true": True, "false": False}.__getitem__,
-    "str": str,
-    "Mapping[str, float]": _layers,
-    "tuple[float, ...]": lambda written: tuple(map(float, written.split(","))),
-}
-
-
-def _value(name: str, written: str) -> Any:
-    """What an address says of a field, not yet checked; `ValueError` or `KeyError` when it makes no sense."""
-    if max(map(len, written.split(","))) > LONGEST_VALUE:
-        raise ValueError
-    return _PARSERS[_FIELDS[name].type.removesuffix(" | None")](written)
-
-
-def _short(value: Any) -> str:
-    """A value as an address says it: exactly, for Python writes the shortest decimals that are."""
-    if isinstance(value, Mapping):
-        return ",".join(f"{layer}:{_short(weight)}" for layer, weight in value.items())
-    if isinstance(value, tuple):
-        return ",".join(map(_short, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (str, Integral)) else repr(float(value)).removesuffix(".0")
-
-
-def _legal(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Those that are legal together, and for each other one why not. Some are legal only beside a later one."""
-    legal, reasons, waiting = {}, {}, list(values)
-    while waiting:
-        reasons = {}
-        for name in waiting:
-            try:
-                Settings(**legal, **{name: values[name]})
-                legal[name] = values[name]
-            except ValueError as error:
-                reasons[name] = str(error)
-        if len(reasons) == len(waiting):
-            break
-        waiting = list(reasons)
-    return legal, reasons

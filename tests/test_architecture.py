@@ -15,7 +15,7 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {"nst.batch", "nst.cluster"},
     {"nst.workers", "nst.orders", "nst.estimate"},
     {"nst.options"},
-    {"nst", "nst.transfer", "nst.explain", "nst.compare", "nst.recipe", "nst.timelapse"},
+    {"nst", "nst.transfer", "nst.explain", "nst.compare", "nst.recipe", "nst.address", "nst.timelapse"},
     {"nst.job", "nst.tiled"},
     {"nst.objective", "nst.painting"},
     {"nst.targets"},

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from nst import Settings, recipe
+from nst import Settings, address, recipe
 from nst.ui.form import DEFAULTS, settings_of, values
 from nst.ui.handlers import PARAMETERS
 from nst.ui.strength import beta_of, strength_of
@@ -40,7 +40,7 @@ def restore(path: str | None) -> tuple[object, ...]:
 def from_address(request: gr.Request) -> tuple[object, ...]:
     """The controls as the page's address says, such as `?strength=70&style_scale=2` -> those of `restore`."""
     given = dict(request.query_params)
-    changes, notices = recipe.from_query(given)
+    changes, notices = address.from_query(given)
     if "strength" in given:
         notices += _by_strength(given["strength"], changes)
     if not changes and not notices:
@@ -70,7 +70,7 @@ def query_of(*given: Any) -> str:
         settings = settings_of(dict(zip(PARAMETERS, given, strict=True)), shares=None)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    return recipe.to_query(settings)
+    return address.to_query(settings)
 
 
 def controls_of(settings: Settings) -> tuple[object, ...]:
