@@ -23,6 +23,7 @@ from nst.receptive import Box, receptive_field
 from nst.settings import LIMITS, STYLE_LAYER_WORDS, layer_names
 
 LONGER_PX = 384
+LARGEST_PX = 1024  # its activations take 1 GB
 STYLE_LAYERS = tuple(STYLE_LAYER_WORDS)
 APART = 1 / 24  # of the longer side: two strongest patches of a channel are at least so far apart
 GREY = (128, 128, 128)
@@ -80,8 +81,8 @@ def look(
     float32. float16 would halve the memory, but activations come within a factor of four of its largest number.
     """
     asked = tuple(layers)
-    if longer_px > LIMITS.size:
-        raise ValueError(f"longer_px={longer_px} is over the limit of {LIMITS.size}; choose a smaller size")
+    if longer_px > LARGEST_PX:
+        raise ValueError(f"longer_px={longer_px} is over the limit of {LARGEST_PX}; choose a smaller size")
     extractor = FeatureExtractor(asked, backbone, replicate_edges=True)
     picture = on_white(images.load(source))
     least_px = max(LIMITS.smallest_side, smallest_side(asked, backbone))

@@ -67,7 +67,7 @@ def test_what_is_not_there_is_refused(photo, seen) -> None:
         seen.block("pool5")
     with pytest.raises(ValueError, match=r"layer 'relu9_1' is not in vgg19"):
         explain.look(photo, ["relu9_1"])
-    with pytest.raises(ValueError, match=r"longer_px=5000 is over the limit of 2048"):
+    with pytest.raises(ValueError, match=r"longer_px=5000 is over the limit of 1024"):
         explain.look(photo, longer_px=5000)
     with pytest.raises(ValueError, match=r"channel 64 is not there; choose from 0 to 63"):
         explain.strongest_patches(seen, "relu1_1", 64)
