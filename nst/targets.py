@@ -181,8 +181,9 @@ class _Measuring:
                 if layer not in content:
                     content[layer] = walk.grid_like(own, *grid)
                 place.of(content[layer]).copy_(own)
-            share = place.positions / math.prod(grid)
-            energies[layer] += share * float(costs.content_cost(own, torch.zeros_like(own)))
+            if self.settings.balance:
+                share = place.positions / math.prod(grid)
+                energies[layer] += share * float(costs.content_cost(own, torch.zeros_like(own)))
 
         self.look(photo, see)
         return content, {k: _or_leave_out(e) if self.settings.balance else 1.0 for k, e in energies.items()}, silence

@@ -172,7 +172,10 @@ def test_what_waits_on_the_page_is_a_run_and_passes_the_gate() -> None:
     queued = [function for function in page.fns.values() if function.queue]
     assert {function.concurrency_id for function in queued} == {"device"}
     names = {function.fn.__name__ for function in queued}
-    assert names == {"paint", "go_on", "paint_bigger", "stylise", "repaint"}
+    assert names == {
+        *("paint", "go_on", "paint_bigger", "stylise", "repaint"),
+        *("paint_textures", "paint_contents", "paint_playground"),
+    }
     assert page.api_open is False
     assert page._queue.max_size == limits.LIMITS.queue + 1
     options = launch_options()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import nst
-from nst import Settings, objective
+from nst import Settings, targets
 from nst.memo import Memo, digest
 
 QUICK = Settings(size=64, quality="draft", steps=2, device="cpu", precision="float32")
@@ -11,13 +11,13 @@ QUICK = Settings(size=64, quality="draft", steps=2, device="cpu", precision="flo
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """What was measured on style pictures, in order: its scale and settings."""
-    calls, plain = [], objective._measured
+    calls, plain = [], targets._Measuring._style
 
-    def measure(painting, alpha, scale, extractor, settings):
-        calls.append((scale, settings))
-        return plain(painting, alpha, scale, extractor, settings)
+    def measure(measuring, painting, alpha, scale):
+        calls.append((scale, measuring.settings))
+        return plain(measuring, painting, alpha, scale)
 
-    monkeypatch.setattr(objective, "_measured", measure)
+    monkeypatch.setattr(targets._Measuring, "_style", measure)
     return calls
 
 
