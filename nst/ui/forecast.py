@@ -38,15 +38,15 @@ def expected(kept: Kept | None, *values: Any) -> str:
     return f"About {duration(seconds)} and {estimate.memory_mib(levels, settings) / 1024:.1f} GB of memory"
 
 
-def connect(tab: Tab, runs: Sequence[Dependency]) -> None:
+def connect(page: gr.Blocks, tab: Tab, runs: Sequence[Dependency]) -> None:
     """Say it when the page opens, whenever a control that matters changes, and after each run."""
     inputs = [tab.kept, *tab.parameters]
-    for component in (tab.asked[name] for name in ASKED):
-        component.change(expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
+    # One event for the opening and all changes, so that the newest answer is the last to arrive.
+    changes = [tab.asked[name].change for name in ASKED]
+    gr.on([page.load, *changes], expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
     for run in runs:
         run.success(expected, inputs, tab.expected, **AT_ONCE)
     for stop in (tab.stop, tab.shown["stop_options"]):
         stop.click(expected, inputs, tab.expected, **AT_ONCE)
-    gr.on(None, expected, inputs, tab.expected, **AT_ONCE)
     status = tab.shown["status"]
     status.change(None, [status, tab.expected], tab.expected, js=LEFT, **IN_BROWSER)

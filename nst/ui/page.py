@@ -29,7 +29,7 @@ def build() -> gr.Blocks:
             gr.Markdown(f"Computed on {choose()}", elem_id="device")
         with gr.Tabs(elem_id="pages"):
             with gr.Tab("Stylise"):
-                weights_panel, parts = stylise_tab.build()
+                weights_panel, parts = stylise_tab.build(page)
             style_tab.build(parts)
         gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)

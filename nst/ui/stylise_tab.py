@@ -18,8 +18,8 @@ from nst.ui.zero import on_pool
 MORE = {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}
 
 
-def build() -> tuple[gr.Accordion, Tab]:
-    """Lay out the tab inside the current Blocks and connect it. Returns the panel that a phone folds, and its parts."""
+def build(page: gr.Blocks) -> tuple[gr.Accordion, Tab]:
+    """Lay out the tab inside the page and connect it. Returns the panel that a phone folds, and its parts."""
     with gr.Row(elem_id="stylise"):
         with gr.Column(scale=4, min_width=320, elem_id="inputs"):
             photo, style = _pictures()
@@ -51,8 +51,8 @@ def build() -> tuple[gr.Accordion, Tab]:
     tab.serve()
     _connect_visit(tab, runs)
     _connect_finish(tab)
-    _connect_recipe(tab, *recipe)
-    forecast.connect(tab, [*runs, _connect_options(tab)])
+    _connect_recipe(page, tab, *recipe)
+    forecast.connect(page, tab, [*runs, _connect_options(tab)])
     return weights_panel, tab
 
 
@@ -123,11 +123,11 @@ def _connect_finish(tab: Tab) -> None:
         )
 
 
-def _connect_recipe(tab: Tab, dropped: gr.File, make_link: gr.Button, link: gr.Textbox) -> None:
+def _connect_recipe(page: gr.Blocks, tab: Tab, dropped: gr.File, make_link: gr.Button, link: gr.Textbox) -> None:
     """Settings out of a picture, out of the address when the page opens, and into a link."""
     restored = [tab.shown["status"], *tab.restored]
     dropped.upload(share.restore, dropped, restored, **AT_ONCE)
-    gr.on(None, share.from_address, None, restored, **AT_ONCE)  # when the page opens
+    page.load(share.from_address, None, restored, **AT_ONCE)
     made = make_link.click(share.query_of, tab.parameters, link, **AT_ONCE)
     made.success(None, link, link, js=share.SHOW_LINK, **IN_BROWSER)
 
