@@ -74,10 +74,24 @@ def test_runs_leave_no_thread_file_or_socket_and_no_memory() -> None:
     assert last["grown"] < 0.2, (first, last)
 
 
+HOARDER = """
+import os, socket
+print("empty", flush=True)
+input()
+kept = os.urandom(1 << 25), socket.socket(), open(os.devnull), socket.socket()
+print("full", flush=True)
+input()
+"""
+
+
 def test_the_census_sees_what_is_left_open() -> None:
-    before = soak.census(os.getpid())
-    with socket.socket(), open(os.devnull), socket.socket():
-        kept = bytearray(os.urandom(1 << 20) * 32)
-        after = soak.census(os.getpid())
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOARDER], **pipes) as hoarder:
+        assert hoarder.stdout.readline() == "empty\n"
+        before = soak.census(hoarder.pid)
+        print(file=hoarder.stdin, flush=True)
+        assert hoarder.stdout.readline() == "full\n"
+        after = soak.census(hoarder.pid)
+        print(file=hoarder.stdin, flush=True)
     assert (after["files"] - before["files"], after["sockets"] - before["sockets"]) == (1, 2)
-    assert after["resident_mib"] - before["resident_mib"] > 0.9 * len(kept) / 2**20
+    assert after["resident_mib"] - before["resident_mib"] == pytest.approx(32, abs=2)

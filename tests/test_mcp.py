@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mcp import ClientSession
@@ -24,7 +25,8 @@ def in_session(address: str, talk: Callable[[ClientSession], Awaitable[Any]]) ->
             await session.initialize()
             return await talk(session)
 
-    return asyncio.run(connected())
+    with ThreadPoolExecutor(1) as thread:  # Playwright's event loop may be at home in this one
+        return thread.submit(asyncio.run, connected()).result()
 
 
 def test_assistants_find_one_well_described_tool(address: str) -> None:

@@ -25,8 +25,14 @@ def stoppable(
     run = waiting.then(handler, inputs, outputs, api_visibility="private", **ON_DEVICE)
     for outcome in (run.success, run.failure):
         outcome(_ready, None, buttons, **AT_ONCE)
-    stop.click(lambda: (*_ready(), "Stopped."), None, [*buttons, outputs[-1]], cancels=[run], **AT_ONCE)
+    stopped = stop.click(lambda: (*_ready(), "Stopped."), None, [*buttons, outputs[-1]], cancels=[run], **AT_ONCE)
+    keep_last_word(stopped, outputs[-1])
     return run
+
+
+def keep_last_word(stopped: Dependency, status: Component) -> None:
+    """A frame on its way when Stop was pressed brings its own status line: what Stop said is said once more."""
+    stopped.then(None, status, status, js="said => new Promise(again => setTimeout(again, 500, said))", **IN_BROWSER)
 
 
 def _ready() -> tuple[gr.Button, gr.Button]:

@@ -69,8 +69,6 @@ def weights() -> tuple[gr.Accordion, dict[str, Component], list[gr.Button]]:
             others = [layer for layer in layer_names(DEFAULTS.backbone) if layer not in STYLE_LAYER_WORDS]
             table = gr.Dataframe(
                 [[layer, 0.0, 0.0] for layer in others],
-                row_limits=(len(others), len(others)),
-                column_limits=(3, 3),
                 headers=["layer", "lambda (style)", "weight (content)"],
                 datatype=["str", "number", "number"],
                 type="array",

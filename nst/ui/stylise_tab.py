@@ -9,7 +9,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from nst.ui import controls, examples, finish, forecast, handlers, options, outputs, presets, share, strength, visit
-from nst.ui.calls import AT_ONCE, IN_BROWSER, stoppable
+from nst.ui.calls import AT_ONCE, IN_BROWSER, keep_last_word, stoppable
 from nst.ui.controls import DEFAULTS
 from nst.ui.limits import LIMITS
 from nst.ui.tab import Tab
@@ -46,7 +46,8 @@ def build(page: gr.Blocks) -> tuple[gr.Accordion, Tab]:
     runs = [tab.connect(stylise.click, handlers.paint)]
     runs += [tab.connect(_extreme(button, asked).then, handlers.paint) for button in extremes]
     runs += [tab.connect(shown[name].click, handler, tab.kept) for name, handler in MORE.items()]
-    stop.click(finish.show_stopped, tab.done, [*tab.afterwards, shown["status"]], cancels=runs, **AT_ONCE)
+    stopped = stop.click(finish.show_stopped, tab.done, [*tab.afterwards, shown["status"]], cancels=runs, **AT_ONCE)
+    keep_last_word(stopped, shown["status"])
     presets.connect(cards, [slider, *(asked[name] for name in presets.SET)])
     tab.serve()
     _connect_visit(tab, runs)
