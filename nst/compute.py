@@ -28,6 +28,12 @@ def choose(device: str = "auto", precision: str = "auto") -> Compute:
     return Compute(place, dtype, f"{why_there}, {why_precision}")
 
 
+def devices() -> list[str]:
+    """What `Settings.device` can be to use each device of this machine once: all GPUs, or "auto" for the only one."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [f"cuda:{index}" for index in range(count)] if count > 1 else ["auto"]
+
+
 def _device(device: str) -> tuple[torch.device, str]:
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":

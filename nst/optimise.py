@@ -30,7 +30,7 @@ class Evaluation:
 
     image: Tensor
     terms: tuple[float, ...]  # the cost first
-    note: str | None = None  # what did not go as planned, in words
+    note: str | None = None  # how it goes on when something did not go as planned
 
     @property
     def cost(self) -> float:
@@ -75,7 +75,10 @@ def minimise(
         while len(queued) <= ahead and taken + len(queued) < steps:
             take()
             queued.append(_Snapshot(walk))
-        evaluation = queued.popleft().read(note=getattr(take, "failure", None))
+        failure = getattr(take, "failure", None)
+        slower = failure and f"more slowly: {failure}"
+        note = "with smaller steps: one led to costs that are not finite" if retries else slower
+        evaluation = queued.popleft().read(note)
         if evaluation.cost == evaluation.cost:
             taken, retries = taken + 1, 0
             yield evaluation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
@@ -69,57 +70,70 @@ def _listed(sources: images.Source | Sequence[images.Source]) -> list[images.Sou
 
 def _run(job: Job, memo: Memo | None) -> Iterator[Event]:
     settings, compute = job.settings, job.compute
-    clock = _Clock(job.levels)
     planned = sum(level.steps for level in job.levels)
     image = job.begin()
     yield Started(settings, compute, tuple(job.levels), planned, job.preview())
-    extractor = FeatureExtractor(
-        settings.layers, settings.backbone, settings.pooling, compute.device, compute.dtype, replicate_edges=True
-    )
-    history: list[Costs] = []
+    run = _Run(job, memo, _network(job, compute.dtype), _Clock(job.levels))
     for level in job.levels:
-        image, stopped = yield from _level(job, extractor, image, level, clock, history, memo)
+        image, stopped = yield from run.level(image, level)
         if stopped in ("budget", "diverged"):
             break
     painting = Painting.of(image, job.photo, job.drawn, settings)
-    yield Finished(Result(painting.picture(), painting, tuple(history), settings, compute, clock.elapsed_s(), stopped))
+    seconds = run.clock.elapsed_s()
+    yield Finished(Result(painting.picture(), painting, tuple(run.history), settings, compute, seconds, stopped))
 
 
-def _level(
-    job: Job,
-    extractor: FeatureExtractor,
-    image: Tensor,
-    level: Level,
-    clock: _Clock,
-    history: list[Costs],
-    memo: Memo | None,
-) -> Generator[Event, None, tuple[Tensor, str]]:
-    """One level, starting from a picture of any size; in tiles, and again in smaller ones, when memory runs out."""
-    size, taken = (level.height, level.width), len(history)
-    tile_bytes = memory.choose(job.settings, size, job.compute.device, job.compute.dtype).tile_bytes
-    while True:
-        left = dataclasses.replace(level, steps=level.steps - (len(history) - taken))
-        try:
-            objective = _objective(job, extractor, level, tile_bytes, memo)
-            image, stopped = yield from _paint(objective, images.resize(image, size), left, clock, history)
-        except torch.OutOfMemoryError:
-            stopped = "memory"
-        if stopped != "memory":
-            return image, stopped
-        objective = None  # its memory is needed
-        tile_bytes = memory.smaller(tile_bytes)
-        yield Degraded(f"Goes on in tiles of {tile_bytes / MIB:.0f} MiB: the device is out of memory.")
-        torch.cuda.empty_cache()
+def _network(job: Job, dtype: torch.dtype) -> FeatureExtractor:
+    settings = job.settings
+    return FeatureExtractor(
+        settings.layers, settings.backbone, settings.pooling, job.compute.device, dtype, replicate_edges=True
+    )
 
 
-def _objective(
-    job: Job, extractor: FeatureExtractor, level: Level, tile_bytes: float | None, memo: Memo | None
-) -> Objective:
-    """J for a level, the network seeing the picture whole or in tiles."""
-    targets = Targets.of(job.inputs, extractor, job.settings, level, tile_bytes, memo)
-    if tile_bytes is None:
-        return Objective(extractor, targets, job.settings)
-    return TiledObjective(extractor, targets, job.settings, tile_bytes)
+@dataclass
+class _Run:
+    """A job under way, and what it does when a level cannot go on as it began."""
+
+    job: Job
+    memo: Memo | None
+    extractor: FeatureExtractor
+    clock: _Clock
+    history: list[Costs] = field(default_factory=list)
+
+    def level(self, image: Tensor, level: Level) -> Generator[Event, None, tuple[Tensor, str]]:
+        """One level, from a picture of any size -> its last picture and why it ended.
+
+        When memory runs out it goes on in tiles, and again in smaller ones; when numbers do, in float32.
+        """
+        size, taken = (level.height, level.width), len(self.history)
+        tile_bytes = memory.choose(self.job.settings, size, self.job.compute.device, self.extractor.dtype).tile_bytes
+        while True:
+            left = dataclasses.replace(level, steps=level.steps - (len(self.history) - taken))
+            try:
+                objective = self._objective(level, tile_bytes)
+                image, stopped = yield from _paint(
+                    objective, images.resize(image, size), left, self.clock, self.history
+                )
+            except torch.OutOfMemoryError:
+                stopped = "memory"
+            objective = None  # its memory is needed
+            if stopped == "memory":
+                tile_bytes = memory.smaller(tile_bytes)
+                yield Degraded(f"Goes on in tiles of {tile_bytes / MIB:.0f} MiB: the device is out of memory.")
+                torch.cuda.empty_cache()
+            elif stopped == "diverged" and self.extractor.dtype != torch.float32:
+                self.extractor = _network(self.job, torch.float32)
+                yield Degraded("Goes on in float32 from the last good picture: the costs are not finite in bfloat16.")
+            else:
+                return image, stopped
+
+    def _objective(self, level: Level, tile_bytes: float | None) -> Objective:
+        """J for a level, the network seeing the picture whole or in tiles."""
+        settings = self.job.settings
+        targets = Targets.of(self.job.inputs, self.extractor, settings, level, tile_bytes, self.memo)
+        if tile_bytes is None:
+            return Objective(self.extractor, targets, settings)
+        return TiledObjective(self.extractor, targets, settings, tile_bytes)
 
 
 def _paint(
@@ -142,13 +156,14 @@ def _paint(
             yield clock.step(history[-1], image, objective, last_of_level=bool(ended))
             if evaluation.note and evaluation.note not in notes:
                 notes.add(evaluation.note)
-                yield Degraded(f"Goes on more slowly: {evaluation.note}.")
+                yield Degraded(f"Goes on {evaluation.note}.")
             if ended:
                 break
     except torch.OutOfMemoryError:
         return image, "memory"
     except DivergedError as reason:
-        yield Degraded(f"Stopped early with the last good picture: {reason}.")
+        if objective.extractor.dtype == torch.float32:
+            yield Degraded(f"Stopped early with the last good picture: {reason}.")
         return image, "diverged"
     return image, ended
 

@@ -8,12 +8,14 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
+from nst.ui.devices import POOL
+
 # Handlers that do not compute: they answer at once, outside the queue, and are no endpoint for programs.
 AT_ONCE = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 IN_BROWSER = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # a line of JavaScript alone
 
-# Runs: one at a time, for each uses the whole device.
-ON_DEVICE = {"concurrency_limit": 1, "concurrency_id": "device", "show_progress": "hidden"}
+# Runs: one at a time on each device, for it uses the whole of it.
+ON_DEVICE = {"concurrency_limit": POOL.size, "concurrency_id": "device", "show_progress": "hidden"}
 
 
 def stoppable(

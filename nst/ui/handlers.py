@@ -19,6 +19,7 @@ from nst.settings import QUALITIES
 from nst.timelapse import Timelapse
 from nst.ui import words
 from nst.ui.curve import curve
+from nst.ui.devices import on_its_own
 from nst.ui.form import Order, order
 from nst.ui.limits import LIMITS
 from nst.weights import WeightsError
@@ -179,9 +180,10 @@ def _from_here(kept: Kept | None, values: Sequence[Any], times: int = 1) -> Iter
     yield from _painted(given, pyramid=False, steps=steps)
 
 
-def _painted(given: Mapping[str, Any], **changes: Any) -> Iterator[Shown]:
+@on_its_own
+def _painted(device: str, given: Mapping[str, Any], **changes: Any) -> Iterator[Shown]:
     """The run that was ordered, some settings changed."""
-    run = order(given, **changes)
+    run = order(given, device=device, **changes)
     yield from _frames(stylise_events(run.photo, run.styles, run.settings, masks=run.masks, start=run.start), run)
 
 

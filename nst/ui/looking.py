@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nst.compare import Comparison, compare
 from nst.explain import Look
 from nst.receptive import receptive_field
 from nst.ui import examples
+from nst.ui.devices import on_its_own
 from nst.ui.drawings import overlay, sheet
 from nst.ui.handlers import Kept, answered
 from nst.ui.heatmaps import comparison_figure, costs_figure, matrix_figure
@@ -185,13 +187,14 @@ def paint_playground(photo: str | None, style: str | None) -> Iterator[tuple[Any
     yield from answered(_painted(jobs), _sentence)
 
 
-def _painted(jobs: dict[str, tuple[str | None, str | None, Settings]]) -> Iterator[tuple[Pictures, str]]:
+@on_its_own
+def _painted(device: str, jobs: dict[str, tuple[str | None, str | None, Settings]]) -> Iterator[tuple[Pictures, str]]:
     """Small runs one after the other -> (pictures so far, status)."""
     done: Pictures = []
     for number, (layer, (photo, style, settings)) in enumerate(jobs.items(), start=1):
         if photo is None or style is None:
             raise ValueError("a picture is missing; choose one on the first tab")
-        for event in stylise_events(photo, style, settings):
+        for event in stylise_events(photo, style, replace(settings, device=device)):
             match event:
                 case Step(preview=Image.Image() as preview):
                     yield [*done, (preview, layer)], f"Painting {number} of {len(jobs)}: {layer}."

@@ -14,6 +14,9 @@ from PIL import Image
 
 from nst import Finished, Step, images, stylise_events
 from nst.decode import on_white
+from nst.estimate import levels_of
+from nst.memo import Memo
+from nst.ui.devices import on_its_own
 from nst.ui.form import Order, order
 from nst.ui.handlers import PARAMETERS, answered
 from nst.ui.strength import beta_of
@@ -21,6 +24,8 @@ from nst.ui.strength import beta_of
 STRENGTHS = (20, 45, 65, 85)
 STROKES = {0.6: "fine", 1.5: "broad"}  # style scales, in words
 AREA_PX = 24_000  # of a variant: eight of them take ten seconds on two cores
+LEAST_PX = 180  # longer side of a variant that is painted in two levels, coarse strokes first
+STEPS_OF_ONE_LEVEL = 20
 STYLE_PX = 512  # longer side of a style picture here
 
 # What one yield shows: the pictures so far with their captions, and a status line.
@@ -46,14 +51,17 @@ def paint(*values: Any) -> Iterator[Grid]:
     yield from answered(_grid(dict(zip(PARAMETERS, values, strict=True))), lambda sentence: (gr.skip(), sentence))
 
 
-def _grid(given: dict[str, Any]) -> Iterator[Grid]:
+@on_its_own
+def _grid(device: str, given: dict[str, Any]) -> Iterator[Grid]:
     began = time.monotonic()
-    ordered = _small(order(given, quality="draft", original_size=False, max_seconds=None))
+    ordered = _small(order(given, device=device, quality="draft", original_size=False, max_seconds=None))
+    memo = Memo()  # a style is measured once for each stroke size
     painted: list[tuple[Image.Image, str]] = []
     for number, variant in enumerate(VARIANTS):
         beta = beta_of(variant.strength, ordered.settings.alpha)
         settings = dataclasses.replace(ordered.settings, beta=beta, style_scale=variant.style_scale)
-        for event in stylise_events(ordered.photo, ordered.styles, settings, masks=ordered.masks, start=ordered.start):
+        pictures = {"masks": ordered.masks, "start": ordered.start, "memo": memo}
+        for event in stylise_events(ordered.photo, ordered.styles, settings, **pictures):
             left_s = (time.monotonic() - began) / max(number, 1) * (len(VARIANTS) - number)
             left = f", {left_s:.0f} s left" if number else ""
             status = f"Painting option {number + 1} of {len(VARIANTS)}{left}."
@@ -70,12 +78,14 @@ def _small(wanted: Order) -> Order:
     """The same run with few pixels, its pictures decoded and shrunk once for all variants."""
     photo = images.load(wanted.photo, "photo")
     longer_px = math.sqrt(AREA_PX * max(photo.size) / min(photo.size))
-    size = min(wanted.settings.size, round(longer_px / 16) * 16)
+    settings = dataclasses.replace(wanted.settings, size=min(wanted.settings.size, max(round(longer_px), LEAST_PX)))
+    if len(levels_of(photo, settings)) == 1:
+        settings = dataclasses.replace(settings, steps=STEPS_OF_ONE_LEVEL)
     return dataclasses.replace(
         wanted,
-        photo=_shrunk(photo, 2 * size),
+        photo=_shrunk(photo, 2 * settings.size),
         styles=tuple(_shrunk(images.load(style, "style picture"), STYLE_PX) for style in wanted.styles),
-        settings=dataclasses.replace(wanted.settings, size=size),
+        settings=settings,
     )
 
 
