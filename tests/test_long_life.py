@@ -21,14 +21,16 @@ ROOT = Path(__file__).resolve().parents[1]
 MOST_S = 5.0
 
 
-def serve(folder: Path, root: Path = ROOT, **more: str) -> tuple[subprocess.Popen, str]:
+def serve(folder: Path, root: Path = ROOT, log: int | None = None, **more: str) -> tuple[subprocess.Popen, str]:
     """`python app.py` whose temporary files are in `folder`, once its page answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(folder), **more}
     command = [sys.executable, "app.py"]
-    server = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+    )
     address = f"http://127.0.0.1:{port}/"
     for _ in range(600):
         assert server.poll() is None, "the program has ended"

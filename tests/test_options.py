@@ -11,6 +11,7 @@ from nst import Event, Settings
 from nst.estimate import levels_of
 from nst.ui import options
 from nst.ui.form import Order
+from nst.ui.handlers import PARAMETERS
 
 MOST_WORK = 700_000  # pixels times steps, with overhead: 1.5 s on two quiet cores
 
@@ -25,8 +26,12 @@ def planned(photo: Image.Image, size: int, monkeypatch: pytest.MonkeyPatch) -> l
 
     style = Image.effect_noise((900, 700), 80).convert("RGB")
     monkeypatch.setattr(options, "stylise_events", events)
-    monkeypatch.setattr(options, "order", lambda *_, **__: Order(photo, (style,), (), None, Settings(size=size)))
-    *_, (pictures, status) = options.paint()
+
+    def order(given: object, **changes: object) -> Order:
+        return Order(photo, (style,), (), None, Settings(size=size, **changes))
+
+    monkeypatch.setattr(options, "order", order)
+    *_, (pictures, status) = options.paint(*PARAMETERS)
     assert (pictures, status[:9]) == ([], "8 options")
     return begun
 

