@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from nst.bench import engine, figure, many, size, soak, visitor
+from nst.bench import engine, figure, many, siege, size, soak, visitor
 from nst.compute import choose
 
 SECTIONS = {
@@ -25,6 +25,8 @@ SECTIONS = {
     "crews": many.crews,
     "tiles": size.tiles,
     "soak": soak.soak,
+    "fuzz": siege.fuzz,
+    "load": siege.load,
 }
 QUICK_SECTIONS = ("step", "quality")
 QUICK_RATIO = 5.0  # a check of direction, not of figures

@@ -42,7 +42,8 @@ def refusing(name: str, preprocess: Callable[[Any], Any]) -> Callable[[Any], Any
     def checked(payload: Any) -> Any:
         try:
             return preprocess(payload)
-        except gr.Error:
+        except gr.Error as error:
+            error.print_exception = False  # it is the visitor's, and no news for the log
             raise
         except Exception:
             sentence = f"{name} has a value of a kind that it cannot have; see the API page for what it may be."
