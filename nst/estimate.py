@@ -6,7 +6,8 @@ The time comes from the seconds of a few small steps, or of an earlier run.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -23,6 +24,7 @@ from nst.transfer import stylise
 MEASURED_PX = 128
 MEASURED_STEPS = 6  # the first warms up
 KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")  # of a step
+TIMES_TILED = 1.4  # what a step costs when the network sees the picture in tiles, as a factor
 STEPS_BESIDES = 2  # what a level takes besides its steps, in steps: its targets, and the cost of its first picture
 
 
@@ -40,16 +42,38 @@ def seconds(
     `pace`, seconds per unit of `Level.work`, is for where nothing can be measured.
     """
     if earlier and earlier.stopped == "completed" and _kind(earlier.settings) == _kind(settings):
-        pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings))
+        pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings), earlier.settings)
     elif pace is None:
         pace = _measured_pace(*_kind(settings))
-    return min(pace * _work(levels), settings.max_seconds or math.inf)
+    return min(pace * _work(levels, settings), settings.max_seconds or math.inf)
+
+
+def largest_size(
+    picture: Image.Image,
+    settings: Settings,
+    most_s: float,
+    sizes: Iterable[int],
+    earlier: Result | None = None,
+    pace: float | None = None,
+) -> int | None:
+    """The largest of these longer sides, px, whose run would end in so many seconds; None where none would."""
+    endless = replace(settings, max_seconds=None)
+    fit = [
+        size
+        for size in sizes
+        if seconds(levels_of(picture, replace(endless, size=size)), replace(endless, size=size), earlier, pace) <= most_s
+    ]
+    return max(fit, default=None)
 
 
 def memory_mib(levels: Sequence[Level], settings: Settings) -> float:
     """About how much memory the run takes on the device, above the idle program; in tiles if need be."""
-    compute, last = choose(settings.device, settings.precision), levels[-1]
-    return memory.choose(settings, (last.height, last.width), compute.device, compute.dtype).mib
+    return _memory(levels[-1], settings).mib
+
+
+def _memory(level: Level, settings: Settings) -> memory.Memory:
+    compute = choose(settings.device, settings.precision)
+    return memory.choose(settings, (level.height, level.width), compute.device, compute.dtype)
 
 
 def _kind(settings: Settings) -> tuple:
@@ -57,8 +81,12 @@ def _kind(settings: Settings) -> tuple:
     return settings.layers, *(getattr(settings, name) for name in KIND)
 
 
-def _work(levels: Sequence[Level]) -> float:
-    return sum(level.work * (level.steps + STEPS_BESIDES) / level.steps for level in levels)
+def _work(levels: Sequence[Level], settings: Settings) -> float:
+    total = 0.0
+    for level in levels:
+        times = TIMES_TILED if _memory(level, settings).tiled else 1.0
+        total += times * level.work * (level.steps + STEPS_BESIDES) / level.steps
+    return total
 
 
 @lru_cache(maxsize=32)

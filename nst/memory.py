@@ -14,6 +14,8 @@ from nst.lbfgs import CHUNK, history_for
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
 from nst.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 
+OutOfMemoryError = torch.OutOfMemoryError  # by this name also for those who do not import torch
+
 SMALLEST_TILE_MIB = 16  # below, tiles are mostly margin
 TILE_MIB = 192  # what a tile remembers on a CPU; twice as much is no faster
 SHARE = 0.5  # of the memory that is free, for one run

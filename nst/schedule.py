@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 COARSEST_LONGER_PX = 90  # smaller pictures leave too few positions at relu5_1 to hold a motif
 COARSEST_SHORTER_PX = 32
+# Above this longer side a level takes half its steps: more of them turn large strokes into fine ones, and a print then
+# looks weaker than its small version (compared at 2048 px: half the time, swirls as bold as at 384 px).
+BOLD_PX = 768
+FEWEST_LARGE_STEPS = 8
 STEP_OVERHEAD_PX = 6000  # what a step costs besides its pixels, as if it had so many more (measured on two CPU cores)
 
 
@@ -29,7 +33,8 @@ def plan(
 ) -> tuple[Level, ...]:
     """Levels for a result of height x width px, each half the size of the next.
 
-    `step_counts` are those of the coarsest, each middle and the last level; `steps` overrides the last level's.
+    `step_counts` are those of the coarsest, each middle and the last level, halved for those larger than `BOLD_PX`;
+    `steps` overrides the last level's.
     Without `pyramid` there is one level, with `steps` or as many as the three counts together.
     """
     first, middle, last = step_counts
@@ -37,9 +42,15 @@ def plan(
     while pyramid and _still_large(halved := (_half(sizes[0][0]), _half(sizes[0][1]))):
         sizes.insert(0, halved)
     counts = [first, *[middle] * (len(sizes) - 2), last] if len(sizes) > 1 else [first + middle + last]
+    if len(sizes) > 1:
+        counts = [_bold(count, max(size)) for count, size in zip(counts, sizes, strict=True)]
     if steps is not None:
         counts[-1] = steps
     return tuple(Level(i, *size, count) for i, (size, count) in enumerate(zip(sizes, counts, strict=True), start=1))
+
+
+def _bold(count: int, longer_px: int) -> int:
+    return max(min(count, FEWEST_LARGE_STEPS), count // 2) if longer_px > BOLD_PX else count
 
 
 def _half(side: int) -> int:

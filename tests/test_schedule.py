@@ -55,7 +55,7 @@ def test_every_level_keeps_the_shape_within_a_pixel() -> None:
 
 
 def test_step_counts_are_first_middle_last() -> None:
-    assert [level.steps for level in plan(1536, 1024, COUNTS)] == [40, 30, 30, 30, 20]
+    assert [level.steps for level in plan(768, 700, COUNTS)] == [40, 30, 30, 20]
     assert [level.steps for level in plan(200, 200, COUNTS)] == [40, 20]
 
 
@@ -81,3 +81,11 @@ def test_without_pyramid_and_steps_all_counts_are_taken() -> None:
 @pytest.mark.parametrize("size", [(16, 2048), (2048, 16), (63, 2048)])
 def test_thin_picture_is_not_made_thinner(size: tuple[int, int]) -> None:
     assert min(sizes(plan(*size, COUNTS))[0]) >= min(COARSEST_SHORTER_PX, *size)
+
+
+def test_large_levels_take_half_the_steps_but_not_too_few() -> None:
+    assert [level.steps for level in plan(1536, 2048, COUNTS)] == [40, 30, 30, 15, 10]
+    assert [level.steps for level in plan(1024, 1024, (20, 15, 8))] == [20, 15, 15, 8]
+    assert [level.steps for level in plan(1536, 1024, (5, 4, 3))] == [5, 4, 4, 4, 3]
+    assert [level.steps for level in plan(2048, 2048, COUNTS, steps=50)] == [40, 30, 30, 15, 50]
+    assert [level.steps for level in plan(2048, 2048, COUNTS, pyramid=False)] == [90]

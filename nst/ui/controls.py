@@ -12,7 +12,7 @@ from nst.ui.regions import BRUSHES
 
 DEFAULTS = Settings()
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
-SMALLEST_PX = 128
+SMALLEST_PX, SIZE_STEP_PX = 128, 32
 SOFT_EDGE = 0.02  # of a mask painted by hand
 
 
@@ -39,7 +39,7 @@ def number(name: str, low: float, high: float, step: float, label: str) -> gr.Sl
 def size_and_strokes() -> dict[str, Component]:
     """Size, quality, style scale, time budget, and whether the result takes the photo's own size."""
     with gr.Accordion("Size and strokes", open=False, elem_id="size"):
-        size = number("size", SMALLEST_PX, limits.LIMITS.size, 32, "Size")
+        size = number("size", SMALLEST_PX, limits.LIMITS.size, SIZE_STEP_PX, "Size")
         quality = gr.Radio(list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"])
         scale = number("style_scale", LIMITS.smallest_style_scale, LIMITS.style_scale, 0.05, "Stroke size")
         budget = gr.Slider(

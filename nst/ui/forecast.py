@@ -10,8 +10,10 @@ from gradio.events import Dependency
 
 from nst import estimate, images
 from nst.ui.calls import AT_ONCE, IN_BROWSER
+from nst.ui.controls import SIZE_STEP_PX, SMALLEST_PX
 from nst.ui.form import settings_of
 from nst.ui.handlers import PARAMETERS, Kept
+from nst.ui.limits import LIMITS
 from nst.ui.tab import Tab
 from nst.ui.words import duration
 from nst.ui.zero import ACTIVE, PACE
@@ -29,13 +31,21 @@ def expected(kept: Kept | None, *values: Any) -> str:
     if given["photo"] is None:
         return ""
     try:
-        settings = settings_of(given, shares=None)
+        settings = settings_of({**given, "max_seconds": None}, shares=None)
         with images.header(given["photo"], "photo") as photo:
             levels = estimate.levels_of(photo, settings)
     except ValueError:
         return ""  # the run itself will say what is wrong
-    seconds = estimate.seconds(levels, settings, kept and kept.result, PACE if ACTIVE else None)
-    return f"About {duration(seconds)} and {estimate.memory_mib(levels, settings) / 1024:.1f} GB of memory"
+    known = kept and kept.result, PACE if ACTIVE else None
+    memory = f"{estimate.memory_mib(levels, settings) / 1024:.1f} GB of memory"
+    seconds, most_s = estimate.seconds(levels, settings, *known), given["max_seconds"] or LIMITS.run_s
+    if seconds <= most_s:
+        return f"About {duration(seconds)} and {memory}"
+    with images.header(given["photo"], "photo") as photo:
+        sizes = range(SMALLEST_PX, settings.size, SIZE_STEP_PX)
+        largest = estimate.largest_size(photo, settings, most_s, sizes, *known)
+    advice = f"choose {largest} px" if largest else "choose a quicker quality"
+    return f"About {duration(seconds)} and {memory}, but it is stopped after {duration(most_s)}: {advice} to finish"
 
 
 def connect(page: gr.Blocks, tab: Tab, runs: Sequence[Dependency]) -> None:

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import gradio as gr
 import pandas as pd
-import torch
 from PIL import Image
 
 from nst import Costs, Degraded, Event, Finished, Result, Settings, Started, Step, stylise_events
 from nst.decode import on_white
+from nst.memory import OutOfMemoryError
 from nst.painting import Painting
 from nst.settings import QUALITIES
 from nst.timelapse import Timelapse
@@ -202,7 +202,7 @@ def answered(shown: Iterator[T], refusal: Callable[[str], T]) -> Iterator[T]:
         return
     except (ValueError, WeightsError) as error:
         sentence = _sentence(str(error))
-    except torch.OutOfMemoryError:
+    except OutOfMemoryError:
         sentence = "The device is out of memory. Choose a smaller size, or try again later."
     except Exception:
         log.exception("a run failed")
