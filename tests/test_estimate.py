@@ -53,3 +53,25 @@ def test_memory_grows_with_the_picture(photo: Image.Image) -> None:
     needs = [estimate.memory_mib(estimate.levels_of(photo, s), s) for s in (Settings(size=n) for n in (128, 384, 768))]
     assert needs == sorted(needs)
     assert needs[2] > 1.5 * needs[0]
+
+
+def test_the_largest_size_in_a_time_is_the_last_whose_forecast_fits(photo: Image.Image) -> None:
+    settings = Settings(size=4096, max_seconds=1.0)
+    pace, most_s = 1e-5, 30.0
+    sizes = range(64, 1100, 8)
+
+    def needs(size: int) -> float:
+        changed = dataclasses.replace(settings, size=size, max_seconds=None)
+        return estimate.seconds(estimate.levels_of(photo, changed), changed, pace=pace)
+
+    found = estimate.largest_size(photo, settings, most_s, sizes, pace=pace)
+    assert needs(found) <= most_s
+    assert all(needs(size) > most_s for size in sizes if size > found)
+    assert estimate.largest_size(photo, settings, 1e-3, sizes, pace=pace) is None
+
+
+def test_tiles_take_longer(photo: Image.Image) -> None:
+    settings = Settings(size=256, pyramid=False)
+    tiled = dataclasses.replace(settings, tile_px=64)
+    whole_s, tiled_s = (estimate.seconds(estimate.levels_of(photo, s), s, pace=1e-6) for s in (settings, tiled))
+    assert tiled_s == pytest.approx(estimate.TIMES_TILED * whole_s)

@@ -64,6 +64,17 @@ def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -
     assert gigabytes == sorted(set(gigabytes))
 
 
+def test_a_size_that_does_not_fit_the_time_is_told_with_one_that_does(page: Page) -> None:
+    choose_size(page, 1024)
+    fill(page, "Time budget", "10")
+    expected = page.locator("#expected")
+    expect(expected).to_contain_text("but it is stopped after 10 s: choose ", timeout=WAIT_MS)
+    fitting = int(re.search(r"choose (\d+) px", expected.inner_text())[1])
+    assert 128 <= fitting < 1024
+    fill(page, "Size", str(fitting))
+    expect(expected).not_to_contain_text("stopped", timeout=WAIT_MS)
+
+
 def test_the_time_left_is_told_beside_the_button_while_it_paints(page: Page) -> None:
     choose_size(page, 256)
     page.locator("#stylise-button").click()

@@ -23,7 +23,7 @@ def _limit(default: int, variable: str, low: int, high: int) -> Any:
 class Limits:
     """Whole numbers that hold for every visitor."""
 
-    size: int = _limit(1024, "NST_MAX_SIZE", 256, ENGINE.size)  # px, longer side of the result
+    size: int = _limit(2048, "NST_MAX_SIZE", 256, ENGINE.size)  # px, longer side of the result
     run_s: int = _limit(600, "NST_MAX_SECONDS", 1, 86_400)  # s, a run then ends with the picture so far
     queue: int = _limit(20, "NST_QUEUE", 1, 1000)  # runs waiting for the device
     starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # of one session
