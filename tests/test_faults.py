@@ -145,7 +145,8 @@ def test_a_full_disk_fails_one_request_and_not_the_page(tmp_path: Path) -> None:
         visitor = Client(address, verbose=False)
         inputs = {"photo": handle_file(photo), "style": handle_file(style), **SMALL, "api_name": "/stylise"}
         paths = httpx.post(
-            f"{address}gradio_api/upload", files=[("files", (Path(p).name, Path(p).read_bytes())) for p in (photo, style)]
+            f"{address}gradio_api/upload",
+            files=[("files", (Path(p).name, Path(p).read_bytes())) for p in (photo, style)],
         ).json()
         there = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
         usual_limit = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)

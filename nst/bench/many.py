@@ -28,7 +28,7 @@ def many(quick: bool) -> Iterator[Row]:
     `outside_s` are those before the first step and after the last: decoding, and in a batch reading, sending, encoding
     and writing. They say what a batch adds even where other programs make the rest uncertain.
     """
-    size, turns = (128, 2) if quick else (384, 5)
+    size, turns = (128, 2) if quick else (384, 9)
     memo = Memo()
     with ExitStack() as stack, TemporaryDirectory() as folder:
         ways: dict[str, Callable[[int], float]] = {
@@ -78,7 +78,7 @@ def _actors(stack: ExitStack) -> list[workers.Worker]:
         from nst import cluster
     except ImportError:
         return []
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": workers.CORES})
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": workers.CORES, "include_dashboard": False})
     stack.callback(started.shutdown)
     stack.callback(ray.shutdown)
     return cluster.workers(started.address, 1)
