@@ -1,7 +1,7 @@
 """A print against the small picture: the same two pictures at 384 and 2048 px, whole and cropped, side by side.
 
-`python examples/make_print.py` from the top folder; five minutes on two cores. The crops show the same part of the photo.
-Prints seconds and J, each at its size.
+`python examples/make_print.py` from the top folder; five minutes on two cores. The crops show the same part of the
+photo. Prints seconds and J, each at its size.
 """
 
 from __future__ import annotations

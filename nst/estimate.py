@@ -57,14 +57,12 @@ def largest_size(
     pace: float | None = None,
 ) -> int | None:
     """The largest of these longer sides, px, whose run would end in so many seconds; None where none would."""
-    endless = replace(settings, max_seconds=None)
-    fit = [
-        size
-        for size in sizes
-        if seconds(levels_of(picture, replace(endless, size=size)), replace(endless, size=size), earlier, pace)
-        <= most_s
-    ]
-    return max(fit, default=None)
+    best = None
+    for size in sizes:
+        wanted = replace(settings, size=size, max_seconds=None)
+        if seconds(levels_of(picture, wanted), wanted, earlier, pace) <= most_s:
+            best = max(size, best or 0)
+    return best
 
 
 def memory_mib(levels: Sequence[Level], settings: Settings) -> float:

@@ -104,14 +104,17 @@ def test_one_bad_step_is_taken_back_and_told(photo, style, monkeypatch) -> None:
 def sentence_of(caplog: pytest.LogCaptureFixture) -> str:
     """How a run on the page ends that cannot go on: the status and the error are one sentence."""
     given = {**usual(*examples.first_sight()[:2]), "other_layers": []}
-    shown = []
+    run, shown = handlers.paint(*given.values()), []
     with pytest.raises(gr.Error) as raised:
-        for *_, status, _ in handlers.paint(*given.values()):
-            shown.append(status)
-    assert shown[-1] == raised.value.message
-    assert not raised.value.print_exception
+        shown.extend(status for *_, status, _ in run)
+    return _told(raised.value, shown, caplog)
+
+
+def _told(error: gr.Error, shown: list[str], caplog: pytest.LogCaptureFixture) -> str:
+    assert shown[-1] == error.message
+    assert not error.print_exception
     assert "Traceback" not in caplog.text
-    return shown[-1]
+    return error.message
 
 
 def test_out_of_memory_to_the_last_is_a_sentence(monkeypatch, caplog) -> None:
@@ -144,10 +147,8 @@ def test_a_full_disk_fails_one_request_and_not_the_page(tmp_path: Path) -> None:
         photo, style, _, _ = examples.first_sight()
         visitor = Client(address, verbose=False)
         inputs = {"photo": handle_file(photo), "style": handle_file(style), **SMALL, "api_name": "/stylise"}
-        paths = httpx.post(
-            f"{address}gradio_api/upload",
-            files=[("files", (Path(p).name, Path(p).read_bytes())) for p in (photo, style)],
-        ).json()
+        files = [("files", (Path(path).name, Path(path).read_bytes())) for path in (photo, style)]
+        paths = httpx.post(f"{address}gradio_api/upload", files=files).json()
         there = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
         usual_limit = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, usual_limit[1]))
