@@ -14,6 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 from nst.ui.handlers import PARAMETERS
+from nst.ui.limits import LIMITS
 
 
 def in_session(address: str, talk: Callable[[ClientSession], Awaitable[Any]]) -> Any:
@@ -54,4 +55,4 @@ def test_a_picture_is_painted_for_an_assistant(address: str) -> None:
 def test_an_assistant_is_told_what_was_wrong(address: str) -> None:
     answer = in_session(address, lambda session: session.call_tool("repaint", {"size": 9999}))
     assert answer.isError
-    assert answer.content[0].text == "Value 9999 is greater than maximum value 1024."
+    assert answer.content[0].text == f"Value 9999 is greater than maximum value {LIMITS.size}."

@@ -35,7 +35,8 @@ def stylise(page: Page) -> None:
 def test_a_preset_is_a_card_with_a_picture_that_sets_the_controls(page: Page) -> None:
     for name, strength, beta in (("Bold", "85", "50"), ("Subtle", "24", "3"), ("Classic", "50", "10")):
         card = page.locator("#presets").get_by_role("button", name=name)
-        assert card.locator("img").evaluate("img => img.complete && img.naturalWidth") > 100
+        expect(card.locator("img")).to_have_js_property("complete", True, timeout=WAIT_MS)
+        assert card.locator("img").evaluate("img => img.naturalWidth") > 100
         card.click()
         expect(page.get_by_label("number input for Strength")).to_have_value(strength)
         expect(page.get_by_label("number input for beta: style")).to_have_value(beta)

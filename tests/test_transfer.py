@@ -394,7 +394,8 @@ def test_diverging_run_ends_with_the_last_good_picture(good: int, optimiser: str
         return found if len(calls) <= 2 + good else {layer: a * float("nan") for layer, a in found.items()}
 
     monkeypatch.setattr(FeatureExtractor, "__call__", call)
-    *steps, degraded, finished = nst.stylise_events(photo, style, quick(steps=50, optimiser=optimiser))
+    settings = quick(steps=50, optimiser=optimiser, precision="float32")
+    *steps, degraded, finished = nst.stylise_events(photo, style, settings)
     assert isinstance(degraded, Degraded)
     assert degraded.reason
     result = finished.result

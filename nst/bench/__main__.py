@@ -28,12 +28,12 @@ SECTIONS = {
     "fuzz": siege.fuzz,
     "load": siege.load,
 }
-QUICK_SECTIONS = ("step", "quality")
+QUICK_SECTIONS = ("step", "quality", "fuzz", "load")
 QUICK_RATIO = 5.0  # a check of direction, not of figures
 
 
 def main() -> int:
-    """Run the sections asked for; 1 when a quick run is not clearly faster than the textbook."""
+    """Run the sections asked for; 1 when a quick run is not clearly faster than the textbook, or something broke."""
     parser = argparse.ArgumentParser(prog="python -m nst.bench", description="Measure speed and memory.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)}; all when none is named")
     parser.add_argument("--quick", action="store_true", help="small sizes; fails unless the ratio is over 5")
@@ -46,7 +46,9 @@ def main() -> int:
     report = {name: _table(name, SECTIONS[name](options.quick)) for name in sections}
     print(json.dumps({**machine, "torch": torch.__version__, **report}))
     slowest = min((row["ratio"] for row in report.get("quality", [])), default=float("inf"))
-    return 1 if options.quick and slowest < QUICK_RATIO else 0
+    rows = [row for section in report.values() for row in section]
+    broken = any(row.get(what) for row in rows for what in ("faults", "crashes", "hung"))
+    return 1 if broken or (options.quick and slowest < QUICK_RATIO) else 0
 
 
 def _table(name: str, rows) -> list[engine.Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,12 +22,20 @@ from nst.ui.zero import ACTIVE, PACE
 # The parameters that decide how long a run takes.
 ASKED = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
 
+# The first answer takes a second, for it measures; those asked for meanwhile must not overtake it.
+MEASURING = threading.Lock()
+
 # While a run is on, what its status says is left: (status, expected) -> expected.
 LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expected])[0]"
 
 
 def expected(kept: Kept | None, *values: Any) -> str:
     """What a run with these values of `stylise` takes, by the visitor's last run or a few measured steps."""
+    with MEASURING:
+        return _expected(kept, values)
+
+
+def _expected(kept: Kept | None, values: Sequence[Any]) -> str:
     given = dict(zip(PARAMETERS, values, strict=True))
     if given["photo"] is None:
         return ""
@@ -51,9 +60,9 @@ def expected(kept: Kept | None, *values: Any) -> str:
 def connect(page: gr.Blocks, tab: Tab, runs: Sequence[Dependency]) -> None:
     """Say it when the page opens, whenever a control that matters changes, and after each run."""
     inputs = [tab.kept, *tab.parameters]
-    # One event for the opening and all changes, so that the newest answer is the last to arrive.
+    # "always_last" would lose a change that comes before the opening is answered (gradio 6.31).
     changes = [tab.asked[name].change for name in ASKED]
-    gr.on([page.load, *changes], expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
+    gr.on([page.load, *changes], expected, inputs, tab.expected, trigger_mode="multiple", **AT_ONCE)
     for run in runs:
         run.success(expected, inputs, tab.expected, **AT_ONCE)
     for stop in (tab.stop, tab.shown["stop_options"]):
