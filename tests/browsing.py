@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET += ["--disable-gpu"]  # there is none; its emulation has stopped drawing a page now and then
 WAIT_MS = 60_000
 WIDE = {"width": 1400, "height": 900}
 PHONE = {"width": 390, "height": 844}

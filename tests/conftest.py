@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # two processes on two cores: OpenMP's waiting threads would slow the other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch loads
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # "gw0", "gw1": two processes on two cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # OpenMP's waiting threads would slow the other; read by torch
+    # Gradio takes the first free port of a hundred: when two processes take the same one at once, one never starts.
+    os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(worker.removeprefix("gw")))
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ from nst.ui.zero import ACTIVE, PACE
 # The parameters that decide how long a run takes.
 ASKED = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
 
-# The first answer takes a second, for it measures; those asked for meanwhile must not overtake it.
+# The first answer takes a second, for it measures; those asked for meanwhile need not measure again.
 MEASURING = threading.Lock()
 
 # While a run is on, what its status says is left: (status, expected) -> expected.
@@ -60,9 +60,11 @@ def _expected(kept: Kept | None, values: Sequence[Any]) -> str:
 def connect(page: gr.Blocks, tab: Tab, runs: Sequence[Dependency]) -> None:
     """Say it when the page opens, whenever a control that matters changes, and after each run."""
     inputs = [tab.kept, *tab.parameters]
-    # "always_last" would lose a change that comes before the opening is answered (gradio 6.31).
     changes = [tab.asked[name].change for name in ASKED]
-    gr.on([page.load, *changes], expected, inputs, tab.expected, trigger_mode="multiple", **AT_ONCE)
+    gr.on(changes, expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
+    # Changes made before the opening is answered may be answered first: then the last word is with what holds now.
+    opening = page.load(expected, inputs, tab.expected, **AT_ONCE)
+    opening.then(expected, inputs, tab.expected, **AT_ONCE)
     for run in runs:
         run.success(expected, inputs, tab.expected, **AT_ONCE)
     for stop in (tab.stop, tab.shown["stop_options"]):
