@@ -31,10 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the page is served for the tests of the API and the browser."""
     from nst.ui import build, launch_options  # the engine's tests do without gradio
 
+    # As `app.py` does: a server that ends deletes its files, and another's where the same picture has the same name.
+    os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
     page = build()
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     yield url

@@ -112,16 +112,18 @@ def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
     choose_size(page, 192)
     unfold(page, "places")
     page.locator("#brush-photo").click()
-    page.wait_for_timeout(2000)
     canvas = page.locator("#brush canvas").first
     canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    left, middle = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
-    page.mouse.move(left, middle)
-    page.mouse.down()
-    page.mouse.move(left + 0.1 * box["width"], middle, steps=8)
-    page.mouse.up()
-    page.wait_for_timeout(1500)
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while not page.locator("#painted-layer img").count():  # the canvas takes a moment before it can be brushed
+        assert time.monotonic() < deadline, "no stroke has arrived"
+        box = canvas.bounding_box()
+        left, middle = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
+        page.mouse.move(left, middle)
+        page.mouse.down()
+        page.mouse.move(left + 0.1 * box["width"], middle, steps=8)
+        page.mouse.up()
+        page.wait_for_timeout(1500)
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
     for _ in range(2):  # what was brushed is still there for a second run
         page.locator("#stylise-button").click()

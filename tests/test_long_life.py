@@ -26,7 +26,13 @@ def serve(folder: Path, root: Path = ROOT, log: int | None = None, **more: str) 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(folder), **more}
+    environment = {
+        **os.environ,
+        "GRADIO_SERVER_PORT": str(port),
+        "TMPDIR": str(folder),
+        "GRADIO_TEMP_DIR": str(folder),
+        **more,
+    }
     command = [sys.executable, "app.py"]
     server = subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True

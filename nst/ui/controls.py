@@ -124,7 +124,7 @@ def places(photo: gr.Image) -> dict[str, Component]:
             elem_id="brush",
         )
         show = gr.Button("Show the photo here", size="sm", elem_id="brush-photo")
-        mask = picture_input("Painted layer", visible="hidden")
+        mask = picture_input("Painted layer", visible="hidden", elem_id="painted-layer")
         edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
     editor.preprocess = uploads.layer_of_editor(editor)
     show.click(uploads.show_canvas, photo, [editor, mask], **AT_ONCE)
