@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,6 +63,12 @@ def smaller(tile_bytes: float | None) -> float:
     if tile_bytes is not None and tile_bytes <= SMALLEST_TILE_MIB * MIB:
         raise torch.OutOfMemoryError("out of memory even in small tiles; choose a smaller size")
     return TILE_MIB * MIB if tile_bytes is None else max(SMALLEST_TILE_MIB * MIB, tile_bytes / 4)
+
+
+def trim() -> None:
+    """Give unused memory back to the system where the C library is glibc, which else keeps what lies between blocks."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def path_of(settings: Settings) -> tuple[str, ...]:

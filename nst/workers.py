@@ -9,12 +9,13 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from typing import Any, Protocol
 
 import torch
@@ -110,7 +111,8 @@ class Process:
         before = set(multiprocessing.active_children())
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         self.pool = ProcessPoolExecutor(1, context, _settle_in, (self.threads,))
-        future = self.pool.submit(ready, backbone)
+        with _deaf_children():
+            future = self.pool.submit(ready, backbone)
         self.processes = set(multiprocessing.active_children()) - before
         return future
 
@@ -129,6 +131,20 @@ class Process:
                 process.terminate()
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """A process that is started here never hears Ctrl-C, not even while it imports; this one hears it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would end the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _settle_in(threads: int) -> None:
