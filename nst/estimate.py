@@ -6,6 +6,7 @@ The time comes from the seconds of a few small steps, or of an earlier run.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -25,6 +26,7 @@ MEASURED_PX = 128
 MEASURED_STEPS = 6  # the first warms up
 KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")  # of a step
 TIMES_TILED = 1.2  # what a step costs when the network sees the picture in tiles, as a factor
+MEASURING = threading.Lock()  # who asks while another measures waits for its answer
 STEPS_BESIDES = 2  # what a level takes besides its steps, in steps: its targets, and the cost of its first picture
 
 
@@ -44,7 +46,8 @@ def seconds(
     if earlier and earlier.stopped == "completed" and _kind(earlier.settings) == _kind(settings):
         pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings), earlier.settings)
     elif pace is None:
-        pace = _measured_pace(*_kind(settings))
+        with MEASURING:
+            pace = _measured_pace(*_kind(settings))
     return min(pace * _work(levels, settings), settings.max_seconds or math.inf)
 
 

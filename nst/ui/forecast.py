@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,20 +21,12 @@ from nst.ui.zero import ACTIVE, PACE
 # The parameters that decide how long a run takes.
 ASKED = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
 
-# The first answer takes a second, for it measures; those asked for meanwhile need not measure again.
-MEASURING = threading.Lock()
-
 # While a run is on, what its status says is left: (status, expected) -> expected.
 LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expected])[0]"
 
 
 def expected(kept: Kept | None, *values: Any) -> str:
     """What a run with these values of `stylise` takes, by the visitor's last run or a few measured steps."""
-    with MEASURING:
-        return _expected(kept, values)
-
-
-def _expected(kept: Kept | None, values: Sequence[Any]) -> str:
     given = dict(zip(PARAMETERS, values, strict=True))
     if given["photo"] is None:
         return ""
