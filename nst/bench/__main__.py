@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from nst.bench import engine, figure, many, siege, size, soak, visitor
+from nst.bench import crowd, engine, figure, fuzz, many, size, soak, visitor
 from nst.compute import choose
 
 SECTIONS = {
@@ -25,8 +25,8 @@ SECTIONS = {
     "crews": many.crews,
     "tiles": size.tiles,
     "soak": soak.soak,
-    "fuzz": siege.fuzz,
-    "load": siege.load,
+    "fuzz": fuzz.fuzz,
+    "load": crowd.load,
 }
 QUICK_SECTIONS = ("step", "quality", "fuzz", "load")
 QUICK_RATIO = 5.0  # a check of direction, not of figures

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -65,6 +66,21 @@ def served(**more: str) -> Iterator[tuple[str, int]]:
     finally:
         server.terminate()
         server.wait()
+
+
+def usual_request(client: Any) -> dict[str, Any]:
+    """Legal values of the endpoint's parameters, as a page sends them."""
+    described = client.get("/gradio_api/info").json()["named_endpoints"]["/stylise"]["parameters"]
+    values = {item["parameter_name"]: item.get("parameter_default") for item in described}
+    photo, style = upload(client, PHOTO.read_bytes(), STYLE.read_bytes())
+    return {**values, "photo": photo, "style": style, "size": 128, "quality": "draft"}
+
+
+def upload(client: Any, *contents: bytes) -> list[dict[str, Any]]:
+    """Send files -> how a request names them."""
+    files = [("files", ("picture.png", content)) for content in contents]
+    paths = client.post("/gradio_api/upload", files=files).json()
+    return [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
 
 
 def memory(quick: bool) -> Iterator[Row]:
