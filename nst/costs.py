@@ -95,7 +95,13 @@ class _SumOfOuterProducts(torch.autograd.Function):
             return rows.mT @ rows
         if rows.is_cuda:
             return torch.bmm(rows.mT, rows, out_dtype=torch.float32)
-        return sum((chunk.mT @ chunk).float() for chunk in rows.split(_SumOfOuterProducts.CHUNK, dim=1))
+        count = rows.shape[1] // _SumOfOuterProducts.CHUNK
+        chunked, rest = rows.tensor_split([count * _SumOfOuterProducts.CHUNK], dim=1)
+        products = (rest.mT @ rest).float()
+        if count:
+            chunks = chunked.unflatten(1, (count, -1))
+            products += (chunks.mT @ chunks).float().sum(1)
+        return products
 
     @staticmethod
     @torch.autograd.function.once_differentiable

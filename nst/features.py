@@ -66,6 +66,24 @@ class _Convolution(torch.autograd.Function):
         return F.conv2d(gradient, mirrored, padding=1), None, None, None
 
 
+class _FirstConvolution(torch.autograd.Function):
+    """3 x 3 convolution of a padded picture (B, 3, H + 2, W + 2), float32, with activations (B, C, H, W) as `mirrored`.
+
+    Its input needs all digits: bfloat16 would round it to half a grey level in 255. Its gradient does not.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, mirrored: Tensor) -> Tensor:
+        ctx.save_for_backward(mirrored)
+        return F.conv2d(x, weight, bias).to(mirrored.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (mirrored,) = ctx.saved_tensors
+        return F.conv2d(gradient, mirrored, padding=2).float(), None, None, None
+
+
 class FeatureExtractor:
     """sRGB (B, 3, H, W) in [0, 1] -> {layer name: activations (B, C, H', W')}, computed no deeper than asked for.
 
@@ -108,11 +126,10 @@ class FeatureExtractor:
             weight, bias = stored[name]
             if name == "conv1_1" and self.backbone.reads_bgr:
                 weight = weight.flip(1)  # our pictures are RGB
-            # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
-            own_dtype = torch.float32 if name == "conv1_1" else dtype
+            own_dtype = torch.float32 if name == "conv1_1" else dtype  # see `_FirstConvolution`
             weight = weight.to(device, own_dtype, memory_format=torch.channels_last)
             mirrored = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
-            placed[name] = weight, bias.to(device, own_dtype), mirrored
+            placed[name] = weight, bias.to(device, own_dtype), mirrored.to(dtype)
         self.dtype = dtype
         return placed
 
@@ -149,5 +166,4 @@ class FeatureExtractor:
     def _first(self, image: Tensor) -> Tensor:
         x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
         x = F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
-        weight, bias, _ = self.convolutions["conv1_1"]
-        return F.conv2d(x, weight, bias).to(self.dtype)
+        return _FirstConvolution.apply(x, *self.convolutions["conv1_1"])

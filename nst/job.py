@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from PIL import Image
@@ -14,9 +15,13 @@ from nst.compute import Compute, choose
 from nst.decode import on_white
 from nst.features import smallest_side
 from nst.inputs import Inputs
+from nst.lbfgs import BoxLBFGS
 from nst.masks import both
+from nst.optimise import Make
 from nst.schedule import Level, plan
 from nst.settings import LIMITS, QUALITIES, Settings
+
+GENTLE_RMS = 0.0025  # of the first step from a finished picture, in units of the pixel range
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,22 @@ class Job:
         if init == "style":
             return images.cover(inputs.paintings[0], size)
         return images.resize(inputs.photo, size)
+
+    def at_size(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """A level's picture for the next one, of this size: (1, 3, h, w) -> (1, 3, *size)."""
+        if self.start is None and self.settings.init == "content":
+            return images.enlarge(image, size, self.inputs.photo)
+        return images.resize(image, size)
+
+    def optimiser(self, level: Level) -> str | Make:
+        """What takes a level's steps, as `nst.optimise.minimise` wants it.
+
+        A start of the level's own size may be a finished picture: a long first step undoes what ten steps did.
+        """
+        finished = self.start is not None and self.start.shape[-2:] == (level.height, level.width)
+        if finished and self.settings.optimiser == "lbfgs":
+            return partial(BoxLBFGS, first_rms=GENTLE_RMS)
+        return self.settings.optimiser
 
 
 def _check_counts(styles: int, masks: int, settings: Settings) -> None:

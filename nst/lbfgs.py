@@ -1,7 +1,7 @@
 """L-BFGS for pictures: pixels live in a box, and the cost is most curved at high spatial frequencies.
 
-Nothing here waits for the device: every decision is a `torch.where` and all state stays in the same memory, so that a
-CUDA graph can hold a whole step.
+Nothing here waits for the device, every decision being a `torch.where`, and on CUDA all state stays in the same memory,
+so that a CUDA graph can hold a whole step.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 PAIRS = 12  # steps remembered, as far as memory allows
 FEWEST_PAIRS = 3
 HISTORY_BYTES = 2**29  # of all pairs; more and they are bfloat16, and as few as need be
 CHUNK = 2**20  # pixels of a history that are looked at together
+NEIGHBOURHOOD_PX = 9  # how far from a pixel its local energy looks
+IN_PLACE = {"cuda"}  # kinds of devices where state keeps its memory
 
 
 class BoxLBFGS:
@@ -27,49 +30,63 @@ class BoxLBFGS:
       held, and taken out of gradient, history and direction;
     - the projected step is the one that enters the history, not the one intended;
     - a diagonal in the Fourier domain as initial inverse Hessian, scaled from the newest pair (Nocedal & Wright,
-      eq. 7.20), times `gain`, because the steps that are not line-searched are otherwise too short.
+      eq. 7.20), times `gain`, because the steps that are not line-searched are otherwise too short;
+    - a diagonal over positions on both sides of it, from the first gradient: where that pulls hard the cost is more
+      curved too, and steps are shorter.
     """
 
     def __init__(
-        self, like: Tensor, steps: int = 0, memory: int | None = None, gain: float = 2.0, power: float = 0.8
+        self,
+        like: Tensor,
+        steps: int = 0,
+        memory: int | None = None,
+        gain: float = 2.0,
+        power: float = 0.8,
+        local: float = 0.25,
+        first_rms: float = 0.02,
     ) -> None:
         memory, dtype = (memory, like.dtype) if memory else history_for(like.numel(), steps, like.dtype)
         self.memory = memory
         self.gain = gain
+        self.local = local
         self.precondition = frequency_preconditioner(*like.shape[-2:], power, device=like.device, dtype=like.dtype)
         self.history = History(like.new_zeros(2 * memory, like.numel(), dtype=dtype), like.dtype)
         self.trusted = torch.zeros(memory, dtype=torch.bool, device=like.device)
         self.count = torch.zeros(1, dtype=torch.long, device=like.device)  # pairs seen; the oldest makes room
         self.rows = torch.arange(memory, device=like.device)
-        self.step, self.gradient = like.new_zeros(like.numel()), like.new_zeros(like.numel())
+        self.image: Tensor | None = None  # (N), as the gradient, that the last step was proposed for
+        self.gradient: Tensor | None = None
+        self.lengths: Tensor | None = None  # (1, 1, H, W), of steps
         self.scale = like.new_zeros(())  # the newest initial inverse Hessian's; 0: none yet
-        self.first_rms = like.new_tensor(0.02)  # of the first step, in units of the pixel range
+        self.first_rms = like.new_tensor(first_rms)  # of the first step, in units of the pixel range
         self.cap_rms = like.new_tensor(0.05)  # of any step
 
     def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
         """The next picture (1, 3, H, W) in [0, 1] from this one and the gradient of its cost."""
         x, g = image.reshape(-1), gradient.reshape(-1)
-        self._remember(g)
+        if self.image is None:
+            self.lengths = local_lengths(gradient, self.local)
+        else:
+            self._remember(x - self.image, g - self.gradient)
+        self.image, self.gradient = kept(self.image, x), kept(self.gradient, g)
         free = free_pixels(x, g)
         moved = self._direction(g * free, free, image.shape).add_(x).clamp_(0, 1)
         self.history.hold(None)
-        torch.sub(moved, x, out=self.step)
-        self.gradient.copy_(g)
         return moved.view(image.shape)
 
     def retreat(self) -> None:
         """Forget what was learnt and move less: the last proposal gave no finite cost."""
         self.first_rms /= 4
         self.cap_rms /= 4
-        for state in (self.step, self.gradient, self.trusted, self.scale):
-            state.zero_()
+        self.trusted.zero_()
+        self.scale.zero_()
 
-    def _remember(self, g: Tensor) -> None:
-        """Keep the last step taken and what it changed in the gradient."""
+    def _remember(self, step: Tensor, change: Tensor) -> None:
+        """Keep a step taken, which is 0 if it was refused, and what it changed in the gradient: (N) each."""
         row = self.count % self.memory
         pairs = self.history.pairs
-        pairs.index_copy_(0, row, self.step[None].to(pairs.dtype))
-        pairs.index_copy_(0, row + self.memory, (g - self.gradient)[None].to(pairs.dtype))
+        pairs.index_copy_(0, row, step[None].to(pairs.dtype))
+        pairs.index_copy_(0, row + self.memory, change[None].to(pairs.dtype))
         self.trusted.index_fill_(0, row, True)
         self.count += 1
 
@@ -77,7 +94,7 @@ class BoxLBFGS:
         """A step (N) that goes downhill along the free pixels and is no longer than the cap. `g` (N) is masked."""
 
         def initial_inverse_hessian(v: Tensor) -> Tensor:
-            return self.precondition(v.view(shape)).reshape(-1).mul_(free)
+            return self.precondition(v.view(shape) * self.lengths).mul_(self.lengths).reshape(-1).mul_(free)
 
         def first_scale(preconditioned: Tensor) -> Tensor:
             return torch.where(self.scale > 0, self.scale, self.first_rms / rms(preconditioned).clamp(min=1e-30))
@@ -232,6 +249,26 @@ def frequency_preconditioner(
         return out
 
     return apply if height * width <= CHUNK else one_by_one
+
+
+def local_lengths(gradient: Tensor, power: float) -> Tensor:
+    """(1, 3, H, W) -> (1, 1, H, W), e^-power where e is the gradient's RMS around a position by that of the whole."""
+    near = NEIGHBOURHOOD_PX
+    energy = gradient.square().mean(1, keepdim=True)
+    across = F.avg_pool2d(energy, (1, 2 * near + 1), stride=1, padding=(0, near), count_include_pad=False)
+    local = F.avg_pool2d(across, (2 * near + 1, 1), stride=1, padding=(near, 0), count_include_pad=False)
+    whole = energy.mean().clamp(min=torch.finfo(energy.dtype).tiny)
+    return (local / whole).clamp(0.05, 20) ** (-power / 2)
+
+
+def kept(old: Tensor | None, new: Tensor) -> Tensor:
+    """State for the next step: `new`, on CUDA in the memory of `old`, where a recorded step looks for it.
+
+    Elsewhere nothing is copied, because what is kept may be large.
+    """
+    if new.device.type not in IN_PLACE:
+        return new
+    return new.clone() if old is None else old.copy_(new)
 
 
 def rms(v: Tensor) -> Tensor:

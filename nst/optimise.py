@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nst.capture import CapturedStep
-from nst.lbfgs import BoxLBFGS
+from nst.lbfgs import BoxLBFGS, kept
 
 RETRIES = 8  # smaller and smaller steps after one whose result is not finite, before the run is given up
 STEPS_AHEAD = 2  # on CUDA: steps that are queued on the device while the host reads the costs of an earlier one
@@ -26,7 +26,7 @@ Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A picture (1, 3, H, W) in [0, 1] and the terms of its cost."""
+    """A picture (1, 3, H, W) in [0, 1], not to be written to, and the terms of its cost."""
 
     image: Tensor
     terms: tuple[float, ...]  # the cost first
@@ -45,17 +45,20 @@ class Optimiser(Protocol):
     """Turns an evaluated picture into the next one, without waiting for the device and in memory that stays put."""
 
     def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
-        """The next picture, of the same shape, in [0, 1]."""
+        """The next picture, of the same shape, in [0, 1]. It may keep both arguments, unless they are on CUDA."""
 
     def retreat(self) -> None:
         """Forget what was learnt and move less: the last proposal gave no finite cost."""
+
+
+Make = Callable[[Tensor, int], Optimiser]  # for such a picture and so many steps
 
 
 def minimise(
     evaluate: Evaluate,
     image: Tensor,
     steps: int,
-    optimiser: str | Callable[[Tensor, int], Optimiser] = "lbfgs",
+    optimiser: str | Make = "lbfgs",
     steps_ahead: int | None = None,
 ) -> Iterator[Evaluation]:
     """Yield the evaluation of the picture after each of `steps` steps.
@@ -91,9 +94,9 @@ def minimise(
 
 
 class _Walk:
-    """Where a minimisation stands. Its tensors keep their memory, so that a step can be recorded and replayed."""
+    """Where a minimisation stands. On CUDA its tensors keep their memory: a step can be recorded and replayed."""
 
-    def __init__(self, evaluate: Evaluate, make: Callable[[Tensor, int], Optimiser], image: Tensor, steps: int) -> None:
+    def __init__(self, evaluate: Evaluate, make: Make, image: Tensor, steps: int) -> None:
         self.evaluate = evaluate
         self.image = image.clamp(0, 1)
         terms, gradient = evaluate(self.image)
@@ -107,16 +110,16 @@ class _Walk:
         trial = self.method.propose(self.image, self.gradient)
         terms, gradient = self.evaluate(trial)
         finite = _is_finite(terms, gradient)
-        self.terms.copy_(torch.where(finite, terms, torch.nan))
-        self.image.copy_(torch.where(finite, trial, self.image))
-        self.gradient.copy_(torch.where(finite, gradient, self.gradient))
+        self.terms = kept(self.terms, torch.where(finite, terms, torch.nan))
+        self.image = kept(self.image, torch.where(finite, trial, self.image))
+        self.gradient = kept(self.gradient, torch.where(finite, gradient, self.gradient))
 
 
 class _Snapshot:
     """The walk's picture and terms as they are now; on CUDA the terms are on their way to the host."""
 
     def __init__(self, walk: _Walk) -> None:
-        self.image = walk.image.clone()
+        self.image = kept(None, walk.image)
         self.terms = walk.terms.to("cpu", non_blocking=True, copy=True)
         self.arrived = torch.cuda.Event() if walk.image.is_cuda else None
         if self.arrived:
@@ -163,4 +166,4 @@ class ProjectedAdam:
         self.bias.fill_(1)
 
 
-OPTIMISERS: dict[str, Callable[[Tensor, int], Optimiser]] = {"lbfgs": BoxLBFGS, "adam": ProjectedAdam}
+OPTIMISERS: dict[str, Make] = {"lbfgs": BoxLBFGS, "adam": ProjectedAdam}

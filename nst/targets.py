@@ -138,7 +138,7 @@ class Targets:
         `memo` keeps what was measured on style pictures for other runs, whose extractors have the same weights.
         """
         size = level.height, level.width
-        photo = inputs.photo if size == inputs.size else images.resize(inputs.photo, size)  # no copy: it may be large
+        photo = images.resize(inputs.photo, size)
         drawn = [masks.resize(mask, size) for mask in inputs.masks]
         visible = None if inputs.visible is None else masks.resize(inputs.visible, size)
         measuring = _Measuring(extractor, settings, tile_bytes, memo)
@@ -208,7 +208,7 @@ class _Measuring:
             if layer in self.settings.style_layers:
                 gathered.see(layer, own, place)
 
-        self.look(painting if size == painting.shape[-2:] else images.resize(painting, size), see)
+        self.look(images.resize(painting, size), see)
         return gathered.measures
 
 

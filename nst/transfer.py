@@ -17,7 +17,7 @@ from nst.features import FeatureExtractor
 from nst.job import Job
 from nst.memo import Memo
 from nst.objective import Objective, Targets
-from nst.optimise import DivergedError, minimise
+from nst.optimise import DivergedError, Make, minimise
 from nst.painting import Painting
 from nst.schedule import Level
 from nst.settings import Settings
@@ -112,7 +112,7 @@ class _Run:
             try:
                 objective = self._objective(level, tile_bytes)
                 image, stopped = yield from _paint(
-                    objective, images.resize(image, size), left, self.clock, self.history
+                    objective, self.job.at_size(image, size), left, self.job.optimiser(level), self.clock, self.history
                 )
             except torch.OutOfMemoryError:
                 stopped = "memory"
@@ -137,7 +137,7 @@ class _Run:
 
 
 def _paint(
-    objective: Objective, image: Tensor, level: Level, clock: _Clock, history: list[Costs]
+    objective: Objective, image: Tensor, level: Level, optimiser: str | Make, clock: _Clock, history: list[Costs]
 ) -> Generator[Event, None, tuple[Tensor, str]]:
     """The steps of one level, whose costs join the history. Returns the last picture and why the level ended."""
     settings = objective.settings
@@ -145,7 +145,7 @@ def _paint(
     before = len(history)
     notes: set[str] = set()
     try:
-        for taken, evaluation in enumerate(minimise(objective, image, level.steps, settings.optimiser), start=1):
+        for taken, evaluation in enumerate(minimise(objective, image, level.steps, optimiser), start=1):
             image, terms = average.add(evaluation.image), evaluation.terms
             ended = _ended(taken, level, history[before:], settings, clock)
             if ended and settings.averaging:

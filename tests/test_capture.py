@@ -1,14 +1,12 @@
 """One step must be recordable as a CUDA graph. Without a GPU at hand, what that takes is checked on the CPU."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nst import optimise, weights
+from nst import lbfgs, optimise, weights
 from nst.capture import WARM_UP_CALLS, CapturedStep
 from nst.features import FeatureExtractor
 from nst.inputs import Inputs
@@ -49,6 +47,12 @@ def objective_of(
 
 
 @pytest.fixture
+def as_if_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps on the CPU keep their state in place, as on CUDA."""
+    monkeypatch.setattr(lbfgs, "IN_PLACE", {"cpu"})
+
+
+@pytest.fixture
 def image() -> Tensor:
     return torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
 
@@ -67,7 +71,7 @@ def test_a_step_never_waits_for_the_device(optimiser: str, statistic: str, regio
 
 
 @BOTH
-def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor) -> None:
+def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor, as_if_recorded: None) -> None:
     """A recorded step reads and writes fixed addresses."""
     walk = optimise._Walk(objective_of(image), optimise.OPTIMISERS[optimiser], image.flip(-2), 5)
 
@@ -75,6 +79,7 @@ def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor) -> 
         state = {**vars(walk), **vars(walk.method)}
         return {name: value.data_ptr() for name, value in state.items() if isinstance(value, Tensor)}
 
+    walk.step()  # allocates the rest of its state, which the calls before the recorded one do on CUDA
     before = addresses()
     assert len(before) > 5
     for _ in range(3):
@@ -100,17 +105,33 @@ def test_a_step_keeps_to_one_device(optimiser: str) -> None:
 
 
 @BOTH
-def test_reading_costs_late_changes_nothing(optimiser: str, image: Tensor) -> None:
-    """The device runs ahead of the host: same pictures, same costs."""
+def test_neither_late_reading_nor_fixed_addresses_change_anything(
+    optimiser: str, image: Tensor, request: pytest.FixtureRequest
+) -> None:
+    """The device runs ahead of the host, or copies where the CPU does not: same pictures, same costs."""
 
-    def run(steps_ahead: int) -> Iterator[optimise.Evaluation]:
-        return minimise(objective_of(image), image.flip(-2), 6, optimiser, steps_ahead)
+    def run(steps_ahead: int) -> list[optimise.Evaluation]:
+        return list(minimise(objective_of(image), image.flip(-2), 6, optimiser, steps_ahead))
 
-    at_once, late = list(run(0)), list(run(2))
-    assert len(at_once) == len(late) == 6
-    for one, other in zip(at_once, late, strict=True):
-        assert torch.equal(one.image, other.image)
-        assert one.terms == other.terms
+    at_once, late = run(0), run(2)
+    request.getfixturevalue("as_if_recorded")
+    for others in (late, run(0), run(2)):
+        assert len(at_once) == len(others) == 6
+        for one, other in zip(at_once, others, strict=True):
+            assert torch.equal(one.image, other.image)
+            assert one.terms == other.terms
+
+
+@BOTH
+def test_the_cpu_keeps_no_copies(optimiser: str, image: Tensor) -> None:
+    """Of a large picture there is room for few: the walk, its optimiser and who looks on share them."""
+    walk = optimise._Walk(objective_of(image), optimise.OPTIMISERS[optimiser], image.flip(-2), 5)
+    walk.step()
+    assert optimise._Snapshot(walk).image is walk.image
+    if optimiser == "lbfgs":
+        walk.method.propose(walk.image, walk.gradient)
+        assert walk.method.image.data_ptr() == walk.image.data_ptr()
+        assert walk.method.gradient.data_ptr() == walk.gradient.data_ptr()
 
 
 @BOTH

@@ -602,11 +602,29 @@ def test_resize_keeps_a_flat_colour_and_a_ramp() -> None:
     assert torch.allclose(smaller[..., 2:-2], ramp.unflatten(-1, (32, 2)).mean(-1)[..., :24, 2:-2], atol=1e-4)
 
 
-def test_resize_to_the_same_size_is_an_equal_copy() -> None:
+def test_resize_to_the_same_size_copies_nothing() -> None:
     image = torch.rand(1, 3, 20, 30)
-    same = images.resize(image, (20, 30))
-    assert torch.equal(same, image)
-    assert same.data_ptr() != image.data_ptr()
+    assert images.resize(image, (20, 30)) is image
+
+
+@pytest.mark.parametrize(("small", "large"), [((20, 30), (40, 60)), ((21, 33), (43, 65))], ids=str)
+def test_enlarge_brings_back_what_the_smaller_size_could_not_hold(small: tuple, large: tuple) -> None:
+    photo = torch.rand(1, 3, 80, 120, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
+    untouched = images.enlarge(images.resize(photo, small), large, photo)
+    assert torch.allclose(untouched, images.resize(photo, large), atol=1e-6)
+    painted = torch.rand(1, 3, *small, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.4
+    detail = images.enlarge(painted, large, photo) - images.resize(painted, large)
+    assert torch.allclose(images.enlarge(painted, large, torch.full_like(photo, 0.3)), images.resize(painted, large))
+    assert detail.std() > 0.01
+    assert detail.mean().abs() < 1e-3
+
+
+def test_enlarge_stays_in_range_and_leaves_the_right_size_alone() -> None:
+    photo, painted = torch.rand(1, 3, 64, 64).round(), torch.rand(1, 3, 32, 32).round()
+    large = images.enlarge(painted, (64, 64), photo)
+    assert large.min() == 0
+    assert large.max() == 1
+    assert images.enlarge(large, (64, 64), photo) is large
 
 
 @pytest.mark.parametrize("given", [(40, 40), (16, 90), (90, 16), (33, 47)], ids=str)

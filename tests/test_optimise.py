@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nst import lbfgs, optimise
-from nst.lbfgs import BoxLBFGS
+from nst.lbfgs import BoxLBFGS, local_lengths
 from nst.optimise import DivergedError, minimise
 
 SHAPE = (1, 3, 6, 5)
@@ -107,10 +107,28 @@ def test_box_lbfgs_learns_from_the_steps_that_were_really_taken() -> None:
     walked = [quadratic.start, *(e.image.clone() for e in minimise(evaluate, quadratic.start, 15, make))]
     assert any(0 in image or 1 in image for image in walked)
     pairs = methods[0].history.pairs
-    for row, (before, after) in enumerate(itertools.pairwise(walked[:-1]), start=1):  # row 0: before the first step
+    for row, (before, after) in enumerate(itertools.pairwise(walked[:-1])):
         assert torch.allclose(pairs[row], (after - before).reshape(-1))
         change = evaluate(after)[1] - evaluate(before)[1]
         assert torch.allclose(pairs[15 + row], change.reshape(-1))
+
+
+def test_local_lengths_are_shorter_where_the_gradient_is_stronger() -> None:
+    gradient = torch.randn(1, 3, 40, 60, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    gradient[..., 30:] *= 3
+    found = local_lengths(gradient, 0.25)[0, 0]
+    energy = (gradient[0] ** 2).mean(0).numpy()
+    for row, column in ((0, 0), (20, 12), (20, 29), (39, 59)):
+        window = energy[max(0, row - 9) : row + 10, max(0, column - 9) : column + 10]
+        assert found[row, column].item() == pytest.approx((window.mean() / energy.mean()) ** -0.125)
+    assert found[:, 39:].max() < found[:, :21].min()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 40), (5, 7)], ids=str)
+def test_local_lengths_of_an_even_gradient_are_one_at_any_size(shape: tuple[int, int]) -> None:
+    assert torch.allclose(local_lengths(torch.full((1, 3, *shape), -2.0), 0.25), torch.ones(1, 1, *shape))
+    assert local_lengths(torch.zeros(1, 3, *shape), 0.25).isfinite().all()
+    assert torch.equal(local_lengths(torch.rand(1, 3, *shape), 0.0), torch.ones(1, 1, *shape))
 
 
 def textbook_two_loop(pairs: list, g: np.ndarray, initial: Callable, gain: float) -> np.ndarray:

@@ -43,15 +43,18 @@ class Lever:
     dtype: torch.dtype | None = None  # None: the fastest here
     pyramid: bool = True
     photo_start: bool = True
-    optimiser: Callable[[Tensor, int], optimise.Optimiser] = optimise.BoxLBFGS
+    photo_detail: bool = True
+    optimiser: optimise.Make = optimise.BoxLBFGS
 
 
 LEVERS = {
     "nothing": Lever(),
     "bfloat16": Lever(dtype=torch.float32),
     "coarse levels": Lever(pyramid=False),
-    "start from the photo": Lever(photo_start=False),
+    "start from the photo": Lever(photo_start=False, photo_detail=False),
+    "the photo's detail at finer levels": Lever(photo_detail=False),
     "frequency preconditioner": Lever(optimiser=partial(optimise.BoxLBFGS, power=0.0)),
+    "local step lengths": Lever(optimiser=partial(optimise.BoxLBFGS, local=0.0)),
     "doubled initial scale": Lever(optimiser=partial(optimise.BoxLBFGS, gain=1.0)),
     "L-BFGS (Adam instead)": Lever(optimiser=optimise.ProjectedAdam),
 }
@@ -169,7 +172,8 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
     image = inputs.photo if lever.photo_start else torch.full_like(inputs.photo, 0.5)
     for level in levels:
         objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
-        image = images.resize(image, (level.height, level.width))
+        size = level.height, level.width
+        image = images.enlarge(image, size, inputs.photo) if lever.photo_detail else images.resize(image, size)
         for count, evaluation in enumerate(optimise.minimise(objective, image, level.steps, lever.optimiser), start=1):
             image = evaluation.image
             if level is levels[-1] and evaluation.cost <= MARGIN * goal:
@@ -182,6 +186,7 @@ def ablation(quick: bool) -> Iterator[Row]:
     compute = choose()
     inputs, textbook = load_pair(PAIRS[0], 256, compute.device), Textbook(load_pair(PAIRS[0], 256, CPU))
     goal = min(textbook.clamped_cost(picture) for count, _, picture in textbook.run(60 if quick else 200) if count > 50)
+    to_goal(inputs, goal, compute.dtype)  # warm-up
     whole = to_goal(inputs, goal, compute.dtype)
     for name, lever in LEVERS.items():
         without = to_goal(inputs, goal, compute.dtype, lever)

@@ -53,7 +53,7 @@ def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple
     image = inputs.photo
     for level in plan(*inputs.size, COARSE_STEPS, steps):
         objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
-        image = images.resize(image, (level.height, level.width))
+        image = images.enlarge(image, (level.height, level.width), inputs.photo)
         for count, evaluation in enumerate(optimise.minimise(objective, image, level.steps), start=1):
             image = evaluation.image
             if count % EVERY == 0 or count == level.steps:
