@@ -12,9 +12,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401, on ZeroGPU it must come before torch
 
-from nst.ui import build, files, heap, launch_options
+from nst import heap
+from nst.ui import build, files, launch_options
 
-heap.share()
+heap.prepare()
 files.keep_apart()
 demo = build()
 

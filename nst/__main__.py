@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from nst import Degraded, Finished, Result, Settings, Started, Step, encode, stylise_events
+from nst import Degraded, Finished, Result, Settings, Started, Step, encode, heap, stylise_events
 from nst.batch import STATUSES, NoWorkersError, Report, run
 from nst.events import curve
 from nst.manifest import NAME, Manifest
@@ -28,6 +28,7 @@ PROGRAM = "python -m nst"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 when all was painted, 1 when some of a batch failed, 2 for bad input, 130 when interrupted."""
+    heap.prepare()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _batch(arguments[1:]) if arguments[:1] == ["batch"] else _single(arguments)

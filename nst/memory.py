@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from nst.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 OutOfMemoryError = torch.OutOfMemoryError  # by this name also for those who do not import torch
 
 SMALLEST_TILE_MIB = 16  # below, tiles are mostly margin
-TILE_MIB = 192  # what a tile remembers on a CPU; twice as much is no faster
+TILE_MIB = 160  # what a tile remembers on a CPU; twice as much is no faster
 SHARE = 0.5  # of the memory that is free, for one run
 UNKNOWN_MIB = 4096  # taken for free where no system says
 PICTURES = 8  # of the result's size that rest while the network works: photo, picture, gradient, steps, copies
-NETWORK_MIB = 340  # weights, as stored and as placed
+NETWORK_MIB = 280  # weights, as stored and as placed
 WHOLE_OVERHEAD = 1.35  # what a gradient needs besides what is remembered, as a factor
 TILED_OVERHEAD = 1.8  # more, because tiles of changing sizes leave gaps
 CGROUPS = (
@@ -63,12 +62,6 @@ def smaller(tile_bytes: float | None) -> float:
     if tile_bytes is not None and tile_bytes <= SMALLEST_TILE_MIB * MIB:
         raise torch.OutOfMemoryError("out of memory even in small tiles; choose a smaller size")
     return TILE_MIB * MIB if tile_bytes is None else max(SMALLEST_TILE_MIB * MIB, tile_bytes / 4)
-
-
-def trim() -> None:
-    """Give unused memory back to the system where the C library is glibc, which else keeps what lies between blocks."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def path_of(settings: Settings) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from nst import costs, memory
+from nst import costs, heap
 from nst.objective import Objective
 from nst.targets import STATISTICS, Gathered, part_of, true_float32, weight_of
 from nst.tiles import Place
@@ -28,12 +28,12 @@ class TiledObjective(Objective):
         with torch.inference_mode(False), torch.enable_grad(), true_float32(image, benchmark=True):
             seen, walk, sums = self.shown(image), Walk(self.extractor, self.tile_bytes), _Sums(self)
             trail = walk.forward(seen, sums.see, differentiable=True)
-            memory.trim()  # tiles of changing sizes leave gaps
+            heap.trim()  # tiles of changing sizes leave gaps
             smoothed = seen.clone().requires_grad_() if self.settings.total_variation else seen
             terms = sums.terms(costs.total_variation(smoothed))
             terms["total"].backward()  # to the sums, and no further
             gradient = walk.backward(trail, sums.loss).contiguous()
-            memory.trim()
+            heap.trim()
             if smoothed.grad is not None:
                 gradient += smoothed.grad
             if self.targets.mask is not None:

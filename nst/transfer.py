@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst import images, memory
+from nst import heap, images, memory
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
 from nst.features import FeatureExtractor
 from nst.job import Job
@@ -69,6 +69,14 @@ def _listed(sources: images.Source | Sequence[images.Source]) -> list[images.Sou
 
 
 def _run(job: Job, memo: Memo | None) -> Iterator[Event]:
+    """The events of a run, after which, however it ends, its memory goes back to the system."""
+    try:
+        yield from _events(job, memo)
+    finally:
+        heap.trim()
+
+
+def _events(job: Job, memo: Memo | None) -> Iterator[Event]:
     settings, compute = job.settings, job.compute
     planned = sum(level.steps for level in job.levels)
     image = job.begin()

@@ -17,7 +17,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nst import heap
 from nst.tiles import Place, Stretch, Tile, stretches
+
+LARGE_PX = 2**22  # for larger pictures the memory counts more than half a second for each gradient
 
 
 class Network(Protocol):
@@ -58,6 +61,7 @@ class Walk:
         for stretch in self.stretches:
             tiles = stretch.tiles(grid.shape[-2:], self.budget, self.network.dtype.itemsize)
             entered = Entered(stretch, tiles, grid)
+            _close_gaps(image)
             with torch.set_grad_enabled(differentiable and len(tiles) == 1):
                 grid = self._forward(entered, see, last=stretch is self.stretches[-1])
             trail.append(entered)
@@ -83,8 +87,9 @@ class Walk:
 
     def backward(self, trail: list[Entered], loss: Loss) -> Tensor:
         """The gradient by the picture of the sum of `loss` over all that `forward` showed. Uses the trail up."""
-        arriving = None
+        arriving, image = None, trail[0].grid
         while trail:
+            _close_gaps(image)
             arriving = self._backward(trail.pop(), arriving, loss)
         return arriving
 
@@ -133,6 +138,12 @@ def _owned(stretch: Stretch, tile: Tile, found: dict[str, Tensor]) -> Iterator[t
         place = tile.own(ratio)
         if place.positions:
             yield name, tile.own_of_seen(ratio).of(activations), place
+
+
+def _close_gaps(image: Tensor) -> None:
+    """Tiles of changing sizes leave gaps on the heap, from stretch to stretch."""
+    if image.shape[-2] * image.shape[-1] > LARGE_PX:
+        heap.trim()
 
 
 def grid_like(part: Tensor, height: int, width: int) -> Tensor:

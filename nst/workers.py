@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import torch
 
-from nst import compute, encode, recipe, stylise, weights
+from nst import compute, encode, heap, recipe, stylise, weights
 from nst.events import curve
 from nst.memo import Memo
 from nst.settings import Settings
@@ -150,6 +150,7 @@ def _deaf_children() -> Iterator[None]:
 def _settle_in(threads: int) -> None:
     """In a new process: Ctrl-C is the driver's business, and without a driver there is nothing to live for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heap.prepare()
     torch.set_num_threads(threads)
     parent = multiprocessing.parent_process().sentinel
     threading.Thread(target=lambda: (connection.wait([parent]), os._exit(1)), daemon=True).start()

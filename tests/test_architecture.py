@@ -27,7 +27,7 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture"),
-        *("nst.decode", "nst.memo", "nst.manifest"),
+        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap"),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]

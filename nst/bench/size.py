@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from nst import images, memory
+from nst import heap, images, memory
 from nst.bench.engine import EXAMPLES, Row
 from nst.compute import choose
 from nst.features import FeatureExtractor
@@ -50,8 +50,8 @@ def tiles(quick: bool) -> Iterator[Row]:
 
 
 def _alone(work: Callable, *arguments: object) -> Any:
-    """Do this work in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    """Do this work in a process of its own, with the heap that the program has."""
+    with multiprocessing.get_context("spawn").Pool(1, heap.prepare) as pool:
         return pool.apply(work, arguments)
 
 
@@ -115,6 +115,7 @@ def _draw(rows: list[Row], file: Path) -> None:
 
     matplotlib.use("svg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator
 
     matplotlib.rcParams["svg.hashsalt"] = "nst"  # the same file for the same numbers
     canvas, (left, right) = pyplot.subplots(1, 2, figsize=(9.2, 3.4), layout="constrained")
@@ -135,6 +136,8 @@ def _draw(rows: list[Row], file: Path) -> None:
     for axis in (left, right):
         axis.set(xscale="log", yscale="log", xlabel="longer side, px (4:3)", xticks=SIZES, xticklabels=SIZES)
         axis.minorticks_off()
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     file.parent.mkdir(exist_ok=True)
