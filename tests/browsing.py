@@ -52,10 +52,13 @@ def unfold(page: Page, panel: str) -> None:
 
 
 def choose_size(page: Page, pixels: int) -> None:
+    """For a picture that is not looked at, 128 px, draft quality too: half the time."""
     unfold(page, "size")
     box = page.get_by_label("number input for Size")
     box.fill(str(pixels))
     box.press("Enter")
+    if pixels <= 128:
+        page.locator("#size").get_by_label("draft").check()
 
 
 def picture_source(page: Page) -> str:

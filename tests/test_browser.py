@@ -232,8 +232,10 @@ def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monk
     cell = page.locator("#more-layers [data-row='2'][data-col='1']").last
     cell.scroll_into_view_if_needed()
     cell.dblclick()
+    expect(cell.locator("input, textarea")).to_be_focused()
     page.keyboard.type("0.5")
     page.keyboard.press("Enter")
+    expect(cell).to_contain_text("0.5")
     page.locator("#stylise-button").click()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
     assert asked[0].style_layers["relu1_2"] == 0.5
