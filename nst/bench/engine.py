@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nst import images, optimise, weights
 from nst.bench.textbook import CHANNELS, Textbook, same_cost_settings
