@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst import weights
+from nst.layers import Kernel, average_pool, convolve, max_pool
 from nst.settings import layer_names
 
 
@@ -38,7 +39,8 @@ BACKBONES: dict[str, Backbone] = {
     "vgg19-torchvision": _TORCHVISION,
     "vgg16-torchvision": _TORCHVISION,
 }
-POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
+KINDS = ("conv", "relu", "pool")
+POOLINGS = {"max": max_pool, "average": average_pool}
 
 
 def smallest_side(layers: Iterable[str], backbone: str) -> int:
@@ -46,42 +48,6 @@ def smallest_side(layers: Iterable[str], backbone: str) -> int:
     names = layer_names(backbone)
     path = names[: 1 + max(map(names.index, layers))]
     return 2 ** sum(name.startswith("pool") for name in path)
-
-
-class _Convolution(torch.autograd.Function):
-    """3 x 3 convolution with fixed weights, (B, C, H, W) -> (B, C', H, W).
-
-    Its gradient is the convolution with the mirrored weights, which runs faster forward than as a backward pass.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, mirrored: Tensor) -> Tensor:
-        ctx.save_for_backward(mirrored)
-        return F.conv2d(x, weight, bias, padding=1)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (mirrored,) = ctx.saved_tensors
-        return F.conv2d(gradient, mirrored, padding=1), None, None, None
-
-
-class _FirstConvolution(torch.autograd.Function):
-    """3 x 3 convolution of a padded picture (B, 3, H + 2, W + 2), float32, with activations (B, C, H, W) as `mirrored`.
-
-    Its input needs all digits: bfloat16 would round it to half a grey level in 255. Its gradient does not.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, mirrored: Tensor) -> Tensor:
-        ctx.save_for_backward(mirrored)
-        return F.conv2d(x, weight, bias).to(mirrored.dtype)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (mirrored,) = ctx.saved_tensors
-        return F.conv2d(gradient, mirrored, padding=2).float(), None, None, None
 
 
 class FeatureExtractor:
@@ -118,19 +84,20 @@ class FeatureExtractor:
         self.gains = self.backbone.average_gains if pooling == "average" else (1.0,) * 5
         self.scale = torch.tensor(self.backbone.scale, device=device).view(1, 3, 1, 1)
         self.shift = torch.tensor(self.backbone.shift, device=device).view(1, 3, 1, 1)
-        self.convolutions = self._convolutions(weights.load(backbone), device, dtype)
+        self.dtype = dtype
+        self.kernels = self._kernels(weights.load(backbone), device)
 
-    def _convolutions(self, stored: weights.Weights, device, dtype) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _kernels(self, stored: weights.Weights, device: torch.device | str) -> dict[str, Kernel]:
         placed = {}
         for name in (name for name in self.path if name.startswith("conv")):
             weight, bias = stored[name]
-            if name == "conv1_1" and self.backbone.reads_bgr:
+            first = name == "conv1_1"
+            if first and self.backbone.reads_bgr:
                 weight = weight.flip(1)  # our pictures are RGB
-            own_dtype = torch.float32 if name == "conv1_1" else dtype  # see `_FirstConvolution`
-            weight = weight.to(device, own_dtype, memory_format=torch.channels_last)
-            mirrored = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
-            placed[name] = weight, bias.to(device, own_dtype), mirrored.to(dtype)
-        self.dtype = dtype
+            # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
+            dtype = torch.float32 if first else self.dtype
+            # Its padding is done by `_framed`.
+            placed[name] = Kernel.of(weight.to(device, dtype), bias.to(device, dtype), self.dtype, 0 if first else 1)
         return placed
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
@@ -148,22 +115,39 @@ class FeatureExtractor:
         A picture enters `conv1_1`; elsewhere it is the activations of the layer before.
         """
         found = {}
-        for name in names:
-            if name == "conv1_1":
-                x = self._first(x)
-            elif name.startswith("conv"):
-                x = _Convolution.apply(x, *self.convolutions[name])
-            elif name.startswith("relu"):
-                x = F.relu(x)
-            else:
-                x = self.pool(x, kernel_size=2)
-                gain = self.gains[int(name.removeprefix("pool")) - 1]
-                x = x if gain == 1 else x * gain
-            if name in self.layers:
-                found[name] = x
+        for unit in self._units(names):
+            x = self._pass(x, unit)
+            if unit[-1] in self.layers:
+                found[unit[-1]] = x
         return found, x
 
-    def _first(self, image: Tensor) -> Tensor:
+    def _units(self, names: Iterable[str]) -> list[list[str]]:
+        """Layers to compute together: a convolution, its relu and max pooling, but none that is asked for inside."""
+        units: list[list[str]] = []
+        for name in names:
+            joins = name.startswith("relu") or (name.startswith("pool") and self.pool is max_pool)
+            if joins and units and units[-1][-1] not in self.layers:
+                units[-1].append(name)
+            else:
+                units.append([name])
+        return units
+
+    def _pass(self, x: Tensor, unit: Sequence[str]) -> Tensor:
+        """Send what enters a unit through it."""
+        conv, relu, pool = (next((name for name in unit if name.startswith(kind)), "") for kind in KINDS)
+        if conv == "conv1_1":
+            x = self._framed(x)
+        if conv:
+            x = convolve(x, self.kernels[conv], rectify=bool(relu and not pool))
+        if pool:
+            x = self.pool(x)
+            gain = self.gains[int(pool.removeprefix("pool")) - 1]
+            x = x if gain == 1 else x * gain
+        if relu and (pool or not conv):  # after a max pooling: the same, on a fourth of the positions
+            x = F.relu(x)
+        return x
+
+    def _framed(self, image: Tensor) -> Tensor:
+        """What the first convolution wants: scaled, and a pixel larger on every side."""
         x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
-        x = F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
-        return _FirstConvolution.apply(x, *self.convolutions["conv1_1"])
+        return F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")

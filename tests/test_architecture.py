@@ -27,11 +27,11 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture"),
-        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap"),
+        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.layers"),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
-PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "tiles", "wasserstein"}
+PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "layers", "tiles", "wasserstein"}
 PURE_MAY_IMPORT = {
     "__future__",
     "collections.abc",

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nst import images, weights
+from nst import features, images, weights
 from nst.features import BACKBONES, FeatureExtractor
 from nst.settings import layer_names
 
@@ -101,12 +101,29 @@ def test_the_picture_is_left_as_it_was(picture: Tensor) -> None:
 
 
 def test_nothing_past_the_deepest_layer_is_computed(picture: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    convolutions, plain = [], F.conv2d
+    convolved, plain = [], features.convolve
     extractor = FeatureExtractor(["relu1_1", "conv2_1"])
-    monkeypatch.setattr(F, "conv2d", lambda x, *rest, **named: convolutions.append(x.shape) or plain(x, *rest, **named))
+    monkeypatch.setattr(features, "convolve", lambda x, *rest, **named: convolved.append(x) or plain(x, *rest, **named))
     extractor(picture)
-    assert len(convolutions) == 3
+    assert len(convolved) == 3
     assert extractor.path[-1] == "conv2_1"
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("inside", ["conv1_2", "relu1_2", "pool1", "conv3_4", "relu3_4"])
+def test_gradient_does_not_depend_on_what_else_is_asked_for(inside: str, pooling: str, picture: Tensor) -> None:
+    """Layers are computed together where none in between is asked for."""
+    gradients = []
+    for layers in (["relu4_1"], ["relu4_1", inside]):
+        pixels = picture.clone().requires_grad_()
+        found = FeatureExtractor(layers, pooling=pooling)(pixels)
+        gradients.append(torch.autograd.grad(found["relu4_1"].square().sum(), pixels)[0])
+    assert relative_error(*gradients) < 1e-5
+    pixels = picture.clone().requires_grad_()
+    found = FeatureExtractor(["relu4_1", inside], pooling=pooling)(pixels)
+    (both,) = torch.autograd.grad(found["relu4_1"].square().sum() + found[inside].square().sum(), pixels)
+    (alone,) = torch.autograd.grad(FeatureExtractor([inside], pooling=pooling)(pixels)[inside].square().sum(), pixels)
+    assert relative_error(both, (gradients[0] + alone).double()) < 1e-4
 
 
 def test_pictures_in_a_batch_do_not_mix(picture: Tensor) -> None:
