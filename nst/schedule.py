@@ -10,7 +10,7 @@ COARSEST_SHORTER_PX = 32
 # looks weaker than its small version (compared at 2048 px: half the time, swirls as bold as at 384 px).
 BOLD_PX = 768
 FEWEST_LARGE_STEPS = 8
-STEP_OVERHEAD_PX = 6000  # what a step costs besides its pixels, as if it had so many more (measured on two CPU cores)
+STEP_OVERHEAD_PX = 3000  # what a step costs besides its pixels, as if it had so many more (measured on two CPU cores)
 
 
 @dataclass(frozen=True)

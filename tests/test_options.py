@@ -13,7 +13,7 @@ from nst.ui import options
 from nst.ui.form import Order
 from nst.ui.handlers import PARAMETERS
 
-MOST_WORK = 700_000  # pixels times steps, with overhead: 1.5 s on two quiet cores
+MOST_WORK = 600_000  # pixels times steps, with overhead: 1.5 s on two quiet cores
 
 
 def planned(photo: Image.Image, size: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Image.Image, Settings]]:
