@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,7 @@ BACKBONES: dict[str, Backbone] = {
     "vgg19-torchvision": _TORCHVISION,
     "vgg16-torchvision": _TORCHVISION,
 }
+See = Callable[[str, Tensor], object]  # a layer and its activations (B, C, H, W)
 KINDS = ("conv", "relu", "pool")
 POOLINGS = {"max": max_pool, "average": average_pool}
 
@@ -102,24 +103,33 @@ class FeatureExtractor:
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
         """Activations of the layers asked for. `ValueError` if the picture is too small for the deepest of them."""
+        found: dict[str, Tensor] = {}
+        self.show(image, found.__setitem__)
+        return found
+
+    def show(self, image: Tensor, see: See) -> None:
+        """Call `see` with each layer asked for and its activations as soon as they are there. Errors as above.
+
+        Who measures them at once need not keep them, and neither must the gradient by what was measured wait for the
+        others': on the way back each is computed when its layer is reached.
+        """
         if min(image.shape[-2:]) < self.smallest_side:
             height, width = image.shape[-2:]
             raise ValueError(
                 f"{height} x {width} px is too small for {self.path[-1]}: {self.smallest_side} px at least"
             )
-        return self.through(image, self.path)[0]
+        self.through(image, self.path, see)
 
-    def through(self, x: Tensor, names: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """Send what enters a stretch of the path through it -> the layers asked for that lie on it, and its output.
+    def through(self, x: Tensor, names: Iterable[str], see: See) -> Tensor:
+        """Send what enters a stretch of the path through it, showing the layers asked for that lie on it -> its output.
 
         A picture enters `conv1_1`; elsewhere it is the activations of the layer before.
         """
-        found = {}
         for unit in self._units(names):
             x = self._pass(x, unit)
             if unit[-1] in self.layers:
-                found[unit[-1]] = x
-        return found, x
+                see(unit[-1], x)
+        return x
 
     def _units(self, names: Iterable[str]) -> list[list[str]]:
         """Layers to compute together: a convolution, its relu and max pooling, but none that is asked for inside."""

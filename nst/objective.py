@@ -39,20 +39,21 @@ class Objective:
 
     def terms(self, image: Tensor) -> dict[str, Tensor]:
         """The terms by name, as scalars."""
-        seen = self.shown(image)
-        activations = self.extractor(seen)
-        content = {
-            layer: costs.content_cost(self.targets.content[layer], activations[layer])
-            for layer in self.settings.content_layers
-        }
+        seen, targets = self.shown(image), self.targets
         measure = STATISTICS[self.settings.statistic].measure
-        styles = {
-            layer: [measure(activations[layer], region.guides[layer]) for region in self.targets.regions]
-            for layer in self.settings.style_layers
-        }
+        contents: dict[str, Tensor] = {}
+        styles: dict[str, list[Any]] = {}
+
+        def see(layer: str, activations: Tensor) -> None:
+            if layer in self.settings.content_layers:
+                contents[layer] = costs.content_cost(targets.content[layer], activations)
+            if layer in self.settings.style_layers:
+                styles[layer] = [measure(activations, region.guides[layer]) for region in targets.regions]
+
+        self.extractor.show(seen, see)
         # Reported always, but a weight of 0 needs no gradient.
         variation = costs.total_variation(seen if self.settings.total_variation else seen.detach())
-        return self.weighed(content, styles, variation)
+        return self.weighed(contents, styles, variation)
 
     def weighed(
         self, contents: Mapping[str, Tensor], styles: Mapping[str, Sequence[Any]], variation: Tensor

@@ -162,8 +162,7 @@ class _Measuring:
         if self.tile_bytes is not None:
             walk.Walk(self.extractor, self.tile_bytes).forward(picture, see)
             return
-        for layer, activations in self.extractor(picture).items():
-            see(layer, activations, tiles.everywhere(activations))
+        self.extractor.show(picture, lambda layer, all_of_it: see(layer, all_of_it, tiles.everywhere(all_of_it)))
 
     def content(self, photo: Tensor) -> tuple[dict[str, Tensor], dict[str, float], dict[str, Tensor]]:
         """The content layers' activations, what their costs are divided by, and one silent position of each layer."""

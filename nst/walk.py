@@ -10,7 +10,7 @@ into memory is not computed twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from nst import heap
 from nst.tiles import Place, Stretch, Tile, stretches
 
-LARGE_PX = 2**22  # for larger pictures the memory counts more than half a second for each gradient
+LARGE_PX = 2**20  # for larger pictures a fifth of the memory counts more than a twentieth of the time
 
 
 class Network(Protocol):
@@ -29,7 +29,7 @@ class Network(Protocol):
     path: tuple[str, ...]
     dtype: torch.dtype
 
-    def through(self, x: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]: ...
+    def through(self, x: Tensor, names: Sequence[str], see: Callable[[str, Tensor], object]) -> Tensor: ...
 
 
 # Called with each layer asked for, a tile's own activations there (1, C, h, w), and where they lie.
@@ -44,7 +44,7 @@ class Entered:
     stretch: Stretch
     tiles: list[Tile]
     grid: Tensor
-    graph: tuple[Tensor, dict[str, Tensor], Tensor] | None = None  # leaf, layers, output
+    graph: tuple[Tensor, list[tuple[str, Tensor, Place]], Tensor] | None = None  # leaf, what was seen, output
 
 
 class Walk:
@@ -69,13 +69,18 @@ class Walk:
 
     def _forward(self, entered: Entered, see: See, last: bool) -> Tensor | None:
         """Walk over one stretch -> its output (1, C, H, W), whole, unless nothing comes after it."""
-        whole = None
+        whole, alone = None, len(entered.tiles) == 1
+        seen: list[tuple[str, Tensor, Place]] = []
+
+        def look(name: str, own: Tensor, place: Place) -> None:
+            see(name, own.detach(), place)
+            if alone:
+                seen.append((name, own, place))
+
         for tile in entered.tiles:
-            leaf, found, output = self._through(entered, tile)
-            for name, own, place in _owned(entered.stretch, tile, found):
-                see(name, own.detach(), place)
-            if len(entered.tiles) == 1:
-                entered.graph = (leaf, found, output) if output.requires_grad else None
+            leaf, output = self._through(entered, tile, look)
+            if alone:
+                entered.graph = (leaf, seen, output) if output.requires_grad else None
                 return output.detach()
             if not last:
                 ratio = entered.stretch.ratios[entered.stretch.names[-1]]
@@ -97,30 +102,49 @@ class Walk:
         """From the gradient by what a stretch gave to that by what it was given, both whole."""
         whole = None
         for tile in entered.tiles:
-            leaf, found, output = entered.graph or self._through(entered, tile, differentiable=True)
-            entered.graph = None
-            losses = [loss(*owned) for owned in _owned(entered.stretch, tile, found)]
-            ends = [(value, torch.ones_like(value)) for value in losses if value is not None and value.requires_grad]
-            if arriving is not None:
-                ratio = entered.stretch.ratios[entered.stretch.names[-1]]
-                ends.append((tile.own_of_seen(ratio).of(output), tile.own(ratio).of(arriving)))
-            del found, output, losses  # before the gradient needs memory
-            gradient = _gradient(ends, leaf)
+            gradient = self._gradient_of(entered, tile, arriving, loss)
             if len(entered.tiles) == 1:
                 return gradient
             whole = torch.zeros_like(entered.grid) if whole is None else whole
             tile.seen.of(whole).add_(gradient)
         return whole
 
-    def _through(
-        self, entered: Entered, tile: Tile, differentiable: bool = False
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Send a tile through a stretch -> what entered, the layers asked for, the output."""
+    def _gradient_of(self, entered: Entered, tile: Tile, arriving: Tensor | None, loss: Loss) -> Tensor:
+        """By what one tile was given, margins included."""
+        ends: list[tuple[Tensor, Tensor]] = []
+
+        def look(name: str, own: Tensor, place: Place) -> None:
+            value = loss(name, own, place)
+            if value is not None and value.requires_grad:
+                ends.append((value, torch.ones_like(value)))
+
+        if entered.graph:
+            leaf, seen, output = entered.graph
+            entered.graph = None
+            while seen:  # emptied before the gradient needs memory
+                look(*seen.pop())
+        else:
+            leaf, output = self._through(entered, tile, look, differentiable=True)
+        if arriving is not None:
+            ratio = entered.stretch.ratios[entered.stretch.names[-1]]
+            ends.append((tile.own_of_seen(ratio).of(output), tile.own(ratio).of(arriving)))
+        del output
+        return _gradient(ends, leaf)
+
+    def _through(self, entered: Entered, tile: Tile, see: See, differentiable: bool = False) -> tuple[Tensor, Tensor]:
+        """Send a tile through a stretch, showing its own part of the layers asked for -> what entered, the output."""
+
+        def look(name: str, activations: Tensor) -> None:
+            ratio = entered.stretch.ratios[name]
+            place = tile.own(ratio)
+            if place.positions:  # a grid may have none for a small tile
+                see(name, tile.own_of_seen(ratio).of(activations), place)
+
         with torch.set_grad_enabled(differentiable or torch.is_grad_enabled()):
             leaf = tile.seen.of(entered.grid).detach().contiguous(memory_format=torch.channels_last)
             leaf = leaf.clone() if leaf.is_inference() else leaf
             leaf.requires_grad_(torch.is_grad_enabled())
-            return leaf, *self.network.through(leaf, entered.stretch.names)
+            return leaf, self.network.through(leaf, entered.stretch.names, look)
 
 
 def _gradient(ends: Sequence[tuple[Tensor, Tensor]], leaf: Tensor) -> Tensor:
@@ -129,15 +153,6 @@ def _gradient(ends: Sequence[tuple[Tensor, Tensor]], leaf: Tensor) -> Tensor:
         return torch.zeros_like(leaf)
     ends_of, given = zip(*ends, strict=True)
     return torch.autograd.grad(ends_of, leaf, given)[0]
-
-
-def _owned(stretch: Stretch, tile: Tile, found: dict[str, Tensor]) -> Iterator[tuple[str, Tensor, Place]]:
-    """A tile's own part of each layer; a grid may have no position for a small one."""
-    for name, activations in found.items():
-        ratio = stretch.ratios[name]
-        place = tile.own(ratio)
-        if place.positions:
-            yield name, tile.own_of_seen(ratio).of(activations), place
 
 
 def _close_gaps(image: Tensor) -> None:

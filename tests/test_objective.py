@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from nst import Settings, colour, costs, images, masks
-from nst.features import FeatureExtractor
+from nst.features import FeatureExtractor, See
 from nst.inputs import Inputs
 from nst.objective import STATISTICS, Objective, Targets
 from nst.schedule import Level
@@ -91,12 +91,12 @@ def test_balanced_cost_of_a_picture_that_excites_nothing_is_one(statistic, maske
     drawn = (rectangle(0, 30, 0, 40), rectangle(30, 48, 0, 64)) if masked else ()
     inputs = Inputs(tensor(photo), (tensor(style), tensor(style).flip(-1)), masks=drawn)
     objective = objective_of(inputs, statistic=statistic, alpha=2.0, beta=7.0)
-    plain = objective.extractor.__call__
 
-    def silent(image: Tensor) -> dict[str, Tensor]:
-        return {layer: 0 * a for layer, a in plain(image).items()}
+    class Silent:
+        def show(self, image: Tensor, see: See) -> None:
+            objective.extractor.show(image, lambda layer, a: see(layer, 0 * a))
 
-    dead = dataclasses.replace(objective, extractor=silent)
+    dead = dataclasses.replace(objective, extractor=Silent())
     terms = {name: value.item() for name, value in dead.terms(tensor(photo)).items()}
     assert [terms[layer] for layer in objective.settings.style_layers] == pytest.approx([1] * 5, rel=1e-3)
     assert terms["style"] == pytest.approx(1, rel=1e-3)
@@ -212,9 +212,9 @@ def test_style_scale_keeps_its_proportion_on_every_level(photo, style) -> None:
     class Watched:
         strides, smallest_side = extractor.strides, extractor.smallest_side
 
-        def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        def show(self, image: Tensor, see: See) -> None:
             seen.append(tuple(image.shape[-2:]))
-            return extractor(image)
+            extractor.show(image, see)
 
     for size in ((96, 128), (48, 64)):
         Targets.of(inputs, Watched(), chosen, Level(1, *size, 1))
@@ -351,3 +351,25 @@ def test_gradient_is_the_cost_s_slope(statistic: str, photo, style) -> None:
     ahead, behind = (objective(image + side * step * along)[0][0].item() for side in (1, -1))
     _, gradient = objective(image)
     assert (ahead - behind) / (2 * step) == pytest.approx((gradient * along).sum().item(), rel=0.02)
+
+
+def test_style_layers_are_measured_as_they_come(photo, style) -> None:
+    """Backward, the gradient by a layer's style matrix is made when its layer is reached, not kept from the start."""
+    objective = objective_of(Inputs(tensor(photo), (tensor(style),)))
+    made: list[str] = []
+    pixels = tensor(style).requires_grad_()
+    total = objective.terms(pixels)["total"]
+
+    def watch(node, deep: set) -> None:
+        if node is None or node in deep:
+            return
+        deep.add(node)
+        node.register_hook(lambda *_: made.append(type(node).__name__))
+        for before, _ in node.next_functions:
+            watch(before, deep)
+
+    watch(total.grad_fn, set())
+    torch.autograd.grad(total, pixels)
+    kinds = [name for name in made if name in ("_SumOfOuterProductsBackward", "_ConvolutionBackward")]
+    at = [index for index, name in enumerate(kinds) if name == "_SumOfOuterProductsBackward"]
+    assert at == [0, 5, 10, 13, 16]  # before relu5_1, 4_1, 3_1, 2_1 and 1_1: 4, 4, 2 and 2 convolutions lie between

@@ -194,7 +194,9 @@ def test_stretch_that_fits_is_computed_once(photo, style, monkeypatch: pytest.Mo
     ends = []
     through = FeatureExtractor.through
     monkeypatch.setattr(
-        FeatureExtractor, "through", lambda self, x, names: (ends.append(names[-1]), through(self, x, names))[1]
+        FeatureExtractor,
+        "through",
+        lambda self, x, names, see: (ends.append(names[-1]), through(self, x, names, see))[1],
     )
     tiled(tensor(style))
     assert ends.count("pool2") == 2 * counts[0]
