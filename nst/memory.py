@@ -21,9 +21,9 @@ TILE_MIB = 160  # what a tile remembers on a CPU; twice as much is no faster
 SHARE = 0.5  # of the memory that is free, for one run
 UNKNOWN_MIB = 4096  # taken for free where no system says
 PICTURES = 8  # of the result's size that rest while the network works: photo, picture, gradient, steps, copies
-NETWORK_MIB = 280  # weights, as stored and as placed
-WHOLE_OVERHEAD = 1.35  # what a gradient needs besides what is remembered, as a factor
-TILED_OVERHEAD = 1.8  # more, because tiles of changing sizes leave gaps
+NETWORK_MIB = 260  # weights, as stored and as placed
+WHOLE_OVERHEAD = 1.15  # what a gradient needs besides what is remembered, as a factor
+TILED_OVERHEAD = 1.9  # more, because tiles of changing sizes leave gaps
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
