@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
-from nst import images, optimise, weights
+from nst import images, layers, optimise, weights
 from nst.bench.textbook import CHANNELS, Textbook, same_cost_settings
 from nst.compute import choose
 from nst.features import FeatureExtractor
@@ -43,12 +44,14 @@ class Lever:
     pyramid: bool = True
     photo_start: bool = True
     photo_detail: bool = True
+    packed: bool = True
     optimiser: optimise.Make = optimise.BoxLBFGS
 
 
 LEVERS = {
     "nothing": Lever(),
     "bfloat16": Lever(dtype=torch.float32),
+    "weights packed once": Lever(packed=False),
     "coarse levels": Lever(pyramid=False),
     "start from the photo": Lever(photo_start=False, photo_detail=False),
     "the photo's detail at finer levels": Lever(photo_detail=False),
@@ -68,8 +71,7 @@ def load_pair(pair: tuple[str, str], size: int, device: torch.device) -> Inputs:
 def our_objective(inputs: Inputs, dtype: torch.dtype) -> Objective:
     """The engine's value and gradient for the textbook's cost."""
     settings = same_cost_settings()
-    layers = (*settings.content_layers, *settings.style_layers)
-    extractor = FeatureExtractor(layers, device=inputs.photo.device, dtype=dtype)
+    extractor = FeatureExtractor(settings.layers, device=inputs.photo.device, dtype=dtype)
     return Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
 
 
@@ -164,8 +166,8 @@ def quality(quick: bool) -> Iterator[Row]:
 def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVERS["nothing"]) -> Row:
     """Run the engine's own levels until the last one reaches the goal: steps there, seconds in all, the picture."""
     settings = same_cost_settings()
-    layers = (*settings.content_layers, *settings.style_layers)
-    extractor = FeatureExtractor(layers, device=inputs.photo.device, dtype=lever.dtype or dtype)
+    with patch.object(layers, "PACKED_DTYPES", layers.PACKED_DTYPES if lever.packed else ()):
+        extractor = FeatureExtractor(settings.layers, device=inputs.photo.device, dtype=lever.dtype or dtype)
     began = time.perf_counter()
     levels = plan(*inputs.size, COARSE_STEPS, MOST_STEPS, pyramid=lever.pyramid)
     image = inputs.photo if lever.photo_start else torch.full_like(inputs.photo, 0.5)
