@@ -97,7 +97,13 @@ def _packed(weight: Tensor) -> Tensor:
     at 32 x 22 positions and half of it at 8 x 6.
     """
     weight = weight.contiguous(memory_format=torch.channels_last)
-    here = weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    if here and weight.dtype in PACKED_DTYPES and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight"):
+    if weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and _library_convolves(weight.dtype):
         return torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1])
     return weight
+
+
+def _library_convolves(dtype: torch.dtype) -> bool:
+    """Whether oneDNN is there and this processor has what it wants for the dtype."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()

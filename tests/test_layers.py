@@ -10,7 +10,6 @@ from torch import Tensor
 from nst import layers
 from nst.layers import Kernel, convolve, max_pool
 
-PACKS = torch.backends.mkldnn.is_available()
 SIZES = pytest.mark.parametrize("size", [(9, 14), (8, 6), (2, 33), (1, 1)], ids=str)
 
 
@@ -33,7 +32,11 @@ def value_and_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple
 def test_convolution_and_its_gradient(dtype: torch.dtype, within: float, rectify: bool, size: tuple[int, int]) -> None:
     x, weight, bias = (tensor.to(dtype) for tensor in (random(2, 24, *size), random(40, 24, 3, 3), random(40)))
     kernel = Kernel.of(weight, bias, dtype)
-    assert kernel.weight.is_mkldnn == kernel.mirrored.is_mkldnn == (dtype in layers.PACKED_DTYPES and PACKS)
+    assert (
+        kernel.weight.is_mkldnn
+        == kernel.mirrored.is_mkldnn
+        == (dtype in layers.PACKED_DTYPES and layers._library_convolves(dtype))
+    )
 
     def plain(x: Tensor) -> Tensor:
         out = F.conv2d(x, weight.double(), bias.double(), padding=1)
@@ -59,7 +62,7 @@ def test_first_convolution_reads_float32_and_gives_what_it_is_asked_for() -> Non
     assert (gradient - exact).norm() < 0.01 * exact.norm()
 
 
-@pytest.mark.skipif(not PACKS, reason="torch without oneDNN packs nothing")
+@pytest.mark.skipif(not layers._library_convolves(torch.float32), reason="torch without oneDNN packs nothing")
 def test_packed_and_plain_weights_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, bias = random(1, 64, 20, 31).float(), random(64, 64, 3, 3).float(), random(64).float()
     packed = Kernel.of(weight, bias, torch.float32)
@@ -88,3 +91,11 @@ def test_pooling_forgets_what_it_pooled() -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         max_pool(x * 1.0)
     assert [tensor.shape for tensor in kept if tensor.dim()] == [(1, 5, 4, 4)]
+
+
+def test_nothing_is_packed_where_the_library_cannot_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, bias = random(8, 8, 3, 3), random(8)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert not Kernel.of(weight.bfloat16(), bias.bfloat16(), torch.bfloat16).weight.is_mkldnn
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not Kernel.of(weight.float(), bias.float(), torch.float32).weight.is_mkldnn
