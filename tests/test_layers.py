@@ -9,8 +9,12 @@ from torch import Tensor
 
 from nst import layers
 from nst.layers import Kernel, convolve, max_pool
+from nst.targets import true_float32
 
 SIZES = pytest.mark.parametrize("size", [(9, 14), (8, 6), (2, 33), (1, 1)], ids=str)
+
+
+DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -24,26 +28,27 @@ def value_and_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple
     return out.detach(), torch.autograd.grad((out * random(*out.shape, seed=9).to(out)).sum(), x)[0]
 
 
+@DEVICES
 @SIZES
 @pytest.mark.parametrize("rectify", [False, True], ids=["plain", "relu"])
 @pytest.mark.parametrize(
     ("dtype", "within"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.02)], ids=str
 )
-def test_convolution_and_its_gradient(dtype: torch.dtype, within: float, rectify: bool, size: tuple[int, int]) -> None:
-    x, weight, bias = (tensor.to(dtype) for tensor in (random(2, 24, *size), random(40, 24, 3, 3), random(40)))
+def test_convolution_and_its_gradient(
+    dtype: torch.dtype, within: float, rectify: bool, size: tuple[int, int], device: str
+) -> None:
+    x, weight, bias = (tensor.to(device, dtype) for tensor in (random(2, 24, *size), random(40, 24, 3, 3), random(40)))
     kernel = Kernel.of(weight, bias, dtype)
-    assert (
-        kernel.weight.is_mkldnn
-        == kernel.mirrored.is_mkldnn
-        == (dtype in layers.PACKED_DTYPES and layers._library_convolves(dtype))
-    )
+    packs = device == "cpu" and dtype in layers.PACKED_DTYPES and layers._library_convolves(dtype)
+    assert kernel.weight.is_mkldnn == kernel.mirrored.is_mkldnn == packs
 
     def plain(x: Tensor) -> Tensor:
         out = F.conv2d(x, weight.double(), bias.double(), padding=1)
         return F.relu(out) if rectify else out
 
     x = x.contiguous(memory_format=torch.channels_last)
-    found = value_and_gradient(lambda x: convolve(x, kernel, rectify), x)
+    with true_float32(x):
+        found = value_and_gradient(lambda x: convolve(x, kernel, rectify), x)
     for one, other in zip(found, value_and_gradient(plain, x.double()), strict=True):
         assert one.dtype == dtype
         assert one.is_contiguous(memory_format=torch.channels_last)
@@ -74,10 +79,11 @@ def test_packed_and_plain_weights_give_the_same(monkeypatch: pytest.MonkeyPatch)
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-3)
 
 
+@DEVICES
 @pytest.mark.parametrize("size", [(9, 14), (8, 6), (2, 33)], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
-def test_max_pooling_and_its_gradient(dtype: torch.dtype, size: tuple[int, int]) -> None:
-    x = F.relu(random(2, 5, *size)).to(dtype).contiguous(memory_format=torch.channels_last)  # ties at 0
+def test_max_pooling_and_its_gradient(dtype: torch.dtype, size: tuple[int, int], device: str) -> None:
+    x = F.relu(random(2, 5, *size)).to(device, dtype).contiguous(memory_format=torch.channels_last)  # ties at 0
     found, expected = value_and_gradient(max_pool, x), value_and_gradient(lambda x: F.max_pool2d(x, 2), x)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one, other)
