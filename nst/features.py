@@ -110,8 +110,8 @@ class FeatureExtractor:
     def show(self, image: Tensor, see: See) -> None:
         """Call `see` with each layer asked for and its activations as soon as they are there. Errors as above.
 
-        Who measures them at once need not keep them, and neither must the gradient by what was measured wait for the
-        others': on the way back each is computed when its layer is reached.
+        Who measures them at once need not keep them. On the way back the gradient by such a measure is then computed
+        when its layer is reached; measured after the last layer, all of them come first, and lie there waiting.
         """
         if min(image.shape[-2:]) < self.smallest_side:
             height, width = image.shape[-2:]
