@@ -22,7 +22,7 @@ from test_requests import usual
 import nst
 from nst import Settings, weights
 from nst.events import Degraded, Step
-from nst.features import FeatureExtractor
+from nst.features import FeatureExtractor, See
 from nst.objective import Objective
 from nst.tiled import TiledObjective
 from nst.ui import examples, handlers
@@ -54,14 +54,14 @@ socket.socket.connect_ex = refusing(socket.socket.connect_ex)
 
 def poisoned(when: Callable[[FeatureExtractor, int], bool], monkeypatch: pytest.MonkeyPatch) -> None:
     """The network answers NaN when this says so of it and the number of its call."""
-    usual_call, calls = FeatureExtractor.__call__, []
+    usual, calls = FeatureExtractor.show, []
 
-    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
         calls.append(image)
         factor = torch.nan if when(self, len(calls)) else 1.0
-        return {layer: factor * activations for layer, activations in usual_call(self, image).items()}
+        usual(self, image, lambda layer, activations: see(layer, factor * activations))
 
-    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+    monkeypatch.setattr(FeatureExtractor, "show", show)
 
 
 def painted(photo: Image.Image, style: Image.Image, **given: object) -> tuple[list[str], list[int], nst.Result]:

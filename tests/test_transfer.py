@@ -15,7 +15,7 @@ from PIL import Image
 import nst
 from nst import Degraded, Finished, Result, Settings, Started, Step, costs, images, job, schedule, settings, transfer
 from nst.decode import on_white
-from nst.features import FeatureExtractor
+from nst.features import FeatureExtractor, See
 from nst.optimise import Evaluation, minimise
 
 LAMBDAS = Settings().style_layers
@@ -42,14 +42,14 @@ def pyramid(photo: Image.Image, style: Image.Image, short_levels: None) -> list[
 @pytest.fixture
 def activations(monkeypatch: pytest.MonkeyPatch) -> list[list[weakref.ref]]:
     """Weak references to all activations, a list for each time that the network saw a picture."""
-    seen, plain = [], FeatureExtractor.__call__
+    seen, plain = [], FeatureExtractor.show
 
-    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        found = plain(self, image)
-        seen.append([weakref.ref(activation) for activation in found.values()])
-        return found
+    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
+        now: list[weakref.ref] = []
+        plain(self, image, lambda layer, activations: (now.append(weakref.ref(activations)), see(layer, activations)))
+        seen.append(now)
 
-    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+    monkeypatch.setattr(FeatureExtractor, "show", show)
     return seen
 
 
@@ -386,14 +386,14 @@ def test_bad_picture_is_refused_at_once_and_named(photo, style) -> None:
 @pytest.mark.parametrize("good", [0, 4])
 def test_diverging_run_ends_with_the_last_good_picture(good: int, optimiser: str, photo, style, monkeypatch) -> None:
     """The network gives NaN from some evaluation on; its first two calls are for the targets."""
-    calls, plain = [], FeatureExtractor.__call__
+    calls, plain = [], FeatureExtractor.show
 
-    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
         calls.append(image)
-        found = plain(self, image)
-        return found if len(calls) <= 2 + good else {layer: a * float("nan") for layer, a in found.items()}
+        factor = 1.0 if len(calls) <= 2 + good else float("nan")
+        plain(self, image, lambda layer, activations: see(layer, factor * activations))
 
-    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+    monkeypatch.setattr(FeatureExtractor, "show", show)
     settings = quick(steps=50, optimiser=optimiser, precision="float32")
     *steps, degraded, finished = nst.stylise_events(photo, style, settings)
     assert isinstance(degraded, Degraded)
@@ -627,13 +627,13 @@ def test_wasserstein_runs_fall_and_stay_finite(precision: str, photo, style) -> 
 @pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
 def test_style_scale_changes_the_strokes(scale: float, photo, style, monkeypatch) -> None:
     """The extractor sees the style picture at that size beside the photo."""
-    seen, plain = [], FeatureExtractor.__call__
+    seen, plain = [], FeatureExtractor.show
 
-    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
         seen.append(tuple(image.shape[-2:]))
-        return plain(self, image)
+        plain(self, image, see)
 
-    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+    monkeypatch.setattr(FeatureExtractor, "show", show)
     result = nst.stylise(photo, style, quick(steps=1, style_scale=scale))
     assert result.image.size == (64, 48)
     assert seen[1] == tuple(max(round(side * scale), least) for side, least in ((48, 16), (64, 21)))
@@ -681,13 +681,13 @@ def test_start_picture_is_what_the_run_starts_from(photo, style) -> None:
 
 
 def test_start_is_the_first_picture_the_network_sees_after_the_targets(photo, style, other_style, monkeypatch) -> None:
-    seen, plain = [], FeatureExtractor.__call__
+    seen, plain = [], FeatureExtractor.show
 
-    def call(self: FeatureExtractor, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
         seen.append(image.detach().clone())
-        return plain(self, image)
+        plain(self, image, see)
 
-    monkeypatch.setattr(FeatureExtractor, "__call__", call)
+    monkeypatch.setattr(FeatureExtractor, "show", show)
     nst.stylise(photo, style, quick(steps=1), start=other_style)  # tall: what stands out is cut off
     expected = images.to_tensor(other_style.resize((64, 85), Image.Resampling.BICUBIC).crop((0, 18, 64, 66)))
     assert (seen[2] - expected).abs().mean() < 0.02
