@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from nst.lbfgs import CHUNK, history_for
+from nst.history import CHUNK, history_for
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
 from nst.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 

@@ -24,14 +24,15 @@ ROWS = [  # top to bottom; a module may import from lower rows only
         *("nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.walk"),
         *("nst.receptive", "nst.channels", "nst.studies"),
     },
+    {"nst.lbfgs"},
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
-        *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.lbfgs", "nst.capture"),
+        *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.history", "nst.capture"),
         *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.layers"),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
-PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "layers", "tiles", "wasserstein"}
+PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "history", "layers", "tiles", "wasserstein"}
 PURE_MAY_IMPORT = {
     "__future__",
     "collections.abc",
@@ -41,6 +42,7 @@ PURE_MAY_IMPORT = {
     "typing",
     "torch",
     "torch.nn.functional",
+    "nst.history",
 }
 
 

@@ -7,7 +7,7 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
-from nst import lbfgs, optimise
+from nst import history, lbfgs, optimise
 from nst.lbfgs import BoxLBFGS, local_lengths
 from nst.optimise import DivergedError, minimise
 
@@ -149,10 +149,10 @@ def two_loop(pairs: np.ndarray, order: list[int], g: np.ndarray, initial: Callab
     memory = len(pairs) // 2
     oldest_first = [*(set(range(memory)) - set(order)), *order]
     trusted = torch.tensor([row in order for row in range(memory)])
-    history = lbfgs.History(torch.from_numpy(pairs), torch.float64)
-    history.hold(torch.ones(pairs.shape[1], dtype=torch.float64))
+    remembered = history.History(torch.from_numpy(pairs), torch.float64)
+    remembered.hold(torch.ones(pairs.shape[1], dtype=torch.float64))
     direction, scale = lbfgs.two_loop(
-        history,
+        remembered,
         torch.tensor(oldest_first),
         trusted,
         torch.from_numpy(g),
@@ -372,11 +372,12 @@ def test_long_history_in_chunks_and_narrow_gives_the_same_direction(monkeypatch:
 
     usual = walked()
     length = quadratic.start.numel()
-    monkeypatch.setattr(lbfgs, "CHUNK", length // 3 - 1)
+    for module in (history, lbfgs):
+        monkeypatch.setattr(module, "CHUNK", length // 3 - 1)
     chunked = walked()
     assert all(torch.allclose(a, b, atol=1e-3) for a, b in zip(usual[:6], chunked[:6], strict=True))
-    monkeypatch.setattr(lbfgs, "HISTORY_BYTES", 1)
-    assert lbfgs.history_for(length, 12, torch.float32) == (lbfgs.FEWEST_PAIRS, torch.bfloat16)
+    monkeypatch.setattr(history, "HISTORY_BYTES", 1)
+    assert history.history_for(length, 12, torch.float32) == (history.FEWEST_PAIRS, torch.bfloat16)
     costs = [evaluate(images[-1])[0][0] for images in (usual, walked())]
     start = evaluate(quadratic.start)[0][0]
     assert start - costs[1] > 0.9 * (start - costs[0])
