@@ -50,7 +50,7 @@ def test_a_preset_is_a_card_with_a_picture_that_sets_the_controls(page: Page) ->
 def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -> None:
     expected = page.locator("#expected")
     expect(expected).to_contain_text("About", timeout=WAIT_MS)
-    choose_size(page, 128)
+    unfold(page, "size")
     forecasts, gigabytes = [], []
     for size in ("256", "512", "1024"):
         before = expected.inner_text()
