@@ -23,6 +23,9 @@ HEIGHT, WIDTH = 120, 160
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
     if torch.cuda.is_available():
         return
     for item in items:
