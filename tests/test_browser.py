@@ -50,7 +50,7 @@ def test_stop_keeps_the_picture_as_the_result(page: Page, tmp_path: Path) -> Non
     choose_size(page, 512)
     page.locator("#stylise-button").click()
     wait_for_frames(page, 3)
-    page.locator("#stop-button").click(force=True)  # as a hand does: not only once it has stood still for two frames
+    page.locator("#stop-button").click()
     expect(page.locator("#status")).to_contain_text("Stopped", timeout=15_000)
     expect(page.locator("#stylise-button")).to_be_visible()
     page.wait_for_timeout(700)
