@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -21,9 +22,12 @@ TILE_MIB = 160  # what a tile remembers on a CPU; twice as much is no faster
 SHARE = 0.5  # of the memory that is free, for one run
 UNKNOWN_MIB = 4096  # taken for free where no system says
 PICTURES = 8  # of the result's size that rest while the network works: photo, picture, gradient, steps, copies
-NETWORK_MIB = 260  # weights, as stored and as placed
-WHOLE_OVERHEAD = 1.15  # what a gradient needs besides what is remembered, as a factor
-TILED_OVERHEAD = 1.9  # more, because tiles of changing sizes leave gaps
+STORED_MIB = 165  # weights as stored, and what the library loads for the first convolution
+# What a gradient needs, by what the network remembers for it. Blocks of changing sizes leave gaps on the heap, the more
+# so in tiles; large blocks are the system's and leave none.
+REMEMBERED = 0.9
+GAPS, MOST_GAPS_MIB = 0.8, 250
+REMEMBERED_IN_TILES = 2.3  # with the gaps
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -78,14 +82,16 @@ def memory_mib(
     picture = 3 * 4 * pixels
     longer_px = min(max(size) * settings.style_scale, max(LIMITS.style_size, *size))
     paintings = styles * 3 * 4 * 0.75 * longer_px**2  # their shape is not known: 4:3
-    resting = PICTURES * picture + paintings + _optimiser_bytes(settings, pixels) + NETWORK_MIB * MIB
+    resting = PICTURES * picture + paintings + _optimiser_bytes(settings, pixels)
+    resting += STORED_MIB * MIB + _placed_bytes(path, dtype)
     resting += sum(_grid_bytes(layer, dtype) for layer in settings.content_layers) * pixels
     if tile_bytes is None:
-        return (resting + WHOLE_OVERHEAD * Stretch(path, 1).bytes_per_px(dtype.itemsize) * pixels) / MIB
+        remembered = Stretch(path, 1).bytes_per_px(dtype.itemsize) * pixels
+        return (resting + REMEMBERED * remembered + min(GAPS * remembered, MOST_GAPS_MIB * MIB)) / MIB
     parts = stretches(path)
     kept = 2 * sum(_grid_bytes(part.names[-1], dtype) for part in parts[:-1]) * pixels  # with their gradients
     remembered = max(min(tile_bytes, part.bytes_per_px(dtype.itemsize) * pixels) for part in parts)
-    return (resting + kept + TILED_OVERHEAD * remembered) / MIB
+    return (resting + kept + REMEMBERED_IN_TILES * remembered) / MIB
 
 
 def _optimiser_bytes(settings: Settings, pixels: int) -> float:
@@ -95,6 +101,12 @@ def _optimiser_bytes(settings: Settings, pixels: int) -> float:
         return 2 * 4 * length
     pairs, dtype = history_for(length, settings.steps or QUALITIES[settings.quality][-1], torch.float32)
     return 2 * pairs * (dtype.itemsize * length + 4 * min(CHUNK, length))
+
+
+def _placed_bytes(path: Sequence[str], dtype: torch.dtype) -> float:
+    """Of the convolutions' weights, which lie ready for both ways."""
+    widths = [3, *(CHANNELS[int(name[4]) - 1] for name in path if name.startswith("conv"))]
+    return sum(2 * 9 * before * after * dtype.itemsize for before, after in pairwise(widths))
 
 
 def _grid_bytes(layer: str, dtype: torch.dtype) -> float:
