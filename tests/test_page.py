@@ -11,6 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from browsing import PHONE, WAIT_MS, WIDE, choose_size, fill, finished, picture_source, unfold, visit
 from playwright.sync_api import Page, expect
 
+from nst.settings import Settings
+from nst.ui import forecast
 from nst.ui.curve import SERIES_COLOURS
 from nst.ui.options import VARIANTS
 from nst.ui.presets import PRESETS
@@ -74,6 +76,31 @@ def test_a_size_that_does_not_fit_the_time_is_told_with_one_that_does(page: Page
     assert 128 <= fitting < 2048
     fill(page, "Size", str(fitting))
     expect(expected).not_to_contain_text("stopped", timeout=WAIT_MS)
+
+
+def test_a_change_while_the_page_opens_has_the_last_word(
+    browser, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the forecast for what the page opened with comes late."""
+    usual, asked = forecast.settings_of, []
+
+    def slow_at_first(given: dict, **options: object) -> Settings:
+        asked.append(given["size"])
+        time.sleep(4 if len(asked) == 1 else 0)
+        return usual(given, **options)
+
+    monkeypatch.setattr(forecast, "settings_of", slow_at_first)
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    visit(page, address)
+    choose_size(page, 2048)
+    fill(page, "Time budget", "60")
+    expect(page.locator("#expected")).to_contain_text("stopped after 60 s", timeout=WAIT_MS)
+    page.wait_for_timeout(5000)  # all answers are there
+    expect(page.locator("#expected")).to_contain_text("stopped after 60 s")
+    assert asked[0] == Settings().size
+    assert asked[-1] == 2048
+    context.close()
 
 
 def test_the_time_left_is_told_beside_the_button_while_it_paints(page: Page) -> None:

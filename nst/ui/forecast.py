@@ -51,11 +51,9 @@ def expected(kept: Kept | None, *values: Any) -> str:
 def connect(page: gr.Blocks, tab: Tab, runs: Sequence[Dependency]) -> None:
     """Say it when the page opens, whenever a control that matters changes, and after each run."""
     inputs = [tab.kept, *tab.parameters]
-    changes = [tab.asked[name].change for name in ASKED]
-    gr.on(changes, expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
-    # Changes made before the opening is answered may be answered first: then the last word is with what holds now.
-    opening = page.load(expected, inputs, tab.expected, **AT_ONCE)
-    opening.then(expected, inputs, tab.expected, **AT_ONCE)
+    # One event for all of these: its questions do not overtake each other, and the last change is asked about.
+    beginnings = [page.load, *(tab.asked[name].change for name in ASKED)]
+    gr.on(beginnings, expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
     for run in runs:
         run.success(expected, inputs, tab.expected, **AT_ONCE)
     for stop in (tab.stop, tab.shown["stop_options"]):
