@@ -7,28 +7,71 @@ own is brought into it once, not at each call.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst import winograd
+
 PACKED_DTYPES = (torch.float32, torch.bfloat16)  # that oneDNN convolves
 
 
+class Kernel(Protocol):
+    """Fixed weights of a 3 x 3 convolution, ready to be used."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the output, and so of the gradient that arrives."""
+
+    def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
+        """(B, C, H, W) -> (B, C', H', W'), through a relu if asked for; unknown to autograd."""
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """By the input, from that by the output before a relu: (B, C', H', W') -> (B, C, H, W)."""
+
+
+def kernel(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Kernel:
+    """The fastest for weights in the dtype of the input, the output's dtype, and so many zeros around the input."""
+    channels_out, channels_in = weight.shape[:2]
+    alike = weight.dtype == dtype and padding == 1
+    if weight.device.type == "cpu" and alike and winograd.suits(channels_in, channels_out, dtype):
+        return winograd.Winograd.of(weight, bias)
+    return Direct.of(weight, bias, dtype, padding)
+
+
+def kernel_elements(channels_in: int, channels_out: int, dtype: torch.dtype) -> int:
+    """How many numbers a kernel holds on a CPU."""
+    per_pair = winograd.IN**2 if winograd.suits(channels_in, channels_out, dtype) else 2 * 9
+    return per_pair * channels_in * channels_out
+
+
 @dataclass(frozen=True)
-class Kernel:
-    """Fixed weights of a 3 x 3 convolution, and the mirrored ones, whose convolution is its gradient by the input."""
+class Direct:
+    """A convolution as the library computes it, and the one with mirrored weights, which is its gradient."""
 
     weight: Tensor  # (C', C, 3, 3)
     bias: Tensor
-    mirrored: Tensor  # (C, C', 3, 3), in the dtype of the output and so of the gradient that arrives
-    padding: int  # zeros around the input
+    mirrored: Tensor  # (C, C', 3, 3), in the dtype of the output
+    padding: int
 
     @classmethod
-    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Kernel:
-        """For weights in the dtype of the input, and the output's dtype."""
+    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Direct:
+        """Arguments as for `kernel`."""
         mirrored = weight.flip(2, 3).transpose(0, 1).to(dtype)
         return cls(_packed(weight), bias, _packed(mirrored), padding)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.mirrored.dtype
+
+    def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
+        return _convolved(x, self.weight, self.bias, self.padding, rectify).to(self.dtype)
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        # A convolution with mirrored weights runs faster forward than as a backward pass.
+        return _convolved(gradient, self.mirrored, None, 2 - self.padding)
 
 
 def convolve(x: Tensor, kernel: Kernel, rectify: bool = False) -> Tensor:
@@ -49,7 +92,7 @@ def average_pool(x: Tensor) -> Tensor:
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, kernel: Kernel, rectify: bool) -> Tensor:
-        out = _convolved(x, kernel.weight, kernel.bias, kernel.padding, rectify).to(kernel.mirrored.dtype)
+        out = kernel.convolve(x, rectify)
         ctx.kernel, ctx.dtype = kernel, x.dtype
         ctx.save_for_backward(*([out] if rectify else []))
         return out
@@ -59,9 +102,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         for out in ctx.saved_tensors:
             gradient = torch.ops.aten.threshold_backward(gradient, out, 0)  # the relu's
-        # A convolution with mirrored weights runs faster forward than as a backward pass.
-        gradient = _convolved(gradient, ctx.kernel.mirrored, None, 2 - ctx.kernel.padding)
-        return gradient.to(ctx.dtype), None, None
+        return ctx.kernel.gradient(gradient).to(ctx.dtype), None, None
 
 
 class _MaxPool(torch.autograd.Function):

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from nst.history import CHUNK, history_for
+from nst.layers import kernel_elements
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
 from nst.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 
@@ -106,7 +107,7 @@ def _optimiser_bytes(settings: Settings, pixels: int) -> float:
 def _placed_bytes(path: Sequence[str], dtype: torch.dtype) -> float:
     """Of the convolutions' weights, which lie ready for both ways."""
     widths = [3, *(CHANNELS[int(name[4]) - 1] for name in path if name.startswith("conv"))]
-    return sum(2 * 9 * before * after * dtype.itemsize for before, after in pairwise(widths))
+    return sum(kernel_elements(before, after, dtype) * dtype.itemsize for before, after in pairwise(widths))
 
 
 def _grid_bytes(layer: str, dtype: torch.dtype) -> float:

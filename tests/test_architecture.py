@@ -24,15 +24,15 @@ ROWS = [  # top to bottom; a module may import from lower rows only
         *("nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.walk"),
         *("nst.receptive", "nst.channels", "nst.studies"),
     },
-    {"nst.lbfgs"},
+    {"nst.lbfgs", "nst.layers"},
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.history", "nst.capture"),
-        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.layers"),
+        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.winograd"),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
-PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "history", "layers", "tiles", "wasserstein"}
+PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "history", "layers", "tiles", "wasserstein", "winograd"}
 PURE_MAY_IMPORT = {
     "__future__",
     "collections.abc",
@@ -43,6 +43,7 @@ PURE_MAY_IMPORT = {
     "torch",
     "torch.nn.functional",
     "nst.history",
+    "nst.winograd",
 }
 
 

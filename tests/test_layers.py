@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst import layers
-from nst.layers import Kernel, convolve, max_pool
+from nst.layers import Direct, convolve, max_pool
 from nst.targets import true_float32
 
 SIZES = pytest.mark.parametrize("size", [(9, 14), (8, 6), (2, 33), (1, 1)], ids=str)
@@ -38,7 +38,7 @@ def test_convolution_and_its_gradient(
     dtype: torch.dtype, within: float, rectify: bool, size: tuple[int, int], device: str
 ) -> None:
     x, weight, bias = (tensor.to(device, dtype) for tensor in (random(2, 24, *size), random(40, 24, 3, 3), random(40)))
-    kernel = Kernel.of(weight, bias, dtype)
+    kernel = Direct.of(weight, bias, dtype)
     packs = device == "cpu" and dtype in layers.PACKED_DTYPES and layers._library_convolves(dtype)
     assert kernel.weight.is_mkldnn == kernel.mirrored.is_mkldnn == packs
 
@@ -58,7 +58,7 @@ def test_convolution_and_its_gradient(
 def test_first_convolution_reads_float32_and_gives_what_it_is_asked_for() -> None:
     """A picture in float32, already framed; activations in bfloat16; a gradient in float32."""
     x, weight, bias = random(1, 3, 12, 15).float(), random(8, 3, 3, 3).float(), random(8).float()
-    kernel = Kernel.of(weight, bias, torch.bfloat16, padding=0)
+    kernel = Direct.of(weight, bias, torch.bfloat16, padding=0)
     out, gradient = value_and_gradient(lambda x: convolve(x, kernel, rectify=True), x)
     expected, exact = value_and_gradient(lambda x: F.relu(F.conv2d(x, weight.double(), bias.double())), x.double())
     assert out.shape == (1, 8, 10, 13)
@@ -70,9 +70,9 @@ def test_first_convolution_reads_float32_and_gives_what_it_is_asked_for() -> Non
 @pytest.mark.skipif(not layers._library_convolves(torch.float32), reason="torch without oneDNN packs nothing")
 def test_packed_and_plain_weights_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, bias = random(1, 64, 20, 31).float(), random(64, 64, 3, 3).float(), random(64).float()
-    packed = Kernel.of(weight, bias, torch.float32)
+    packed = Direct.of(weight, bias, torch.float32)
     monkeypatch.setattr(layers, "PACKED_DTYPES", ())
-    plain = Kernel.of(weight, bias, torch.float32)
+    plain = Direct.of(weight, bias, torch.float32)
     assert (packed.weight.is_mkldnn, plain.weight.is_mkldnn) == (True, False)
     found, expected = (value_and_gradient(lambda x, k=k: convolve(x, k, rectify=True), x) for k in (packed, plain))
     for one, other in zip(found, expected, strict=True):
@@ -102,6 +102,6 @@ def test_pooling_forgets_what_it_pooled() -> None:
 def test_nothing_is_packed_where_the_library_cannot_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     weight, bias = random(8, 8, 3, 3), random(8)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    assert not Kernel.of(weight.bfloat16(), bias.bfloat16(), torch.bfloat16).weight.is_mkldnn
+    assert not Direct.of(weight.bfloat16(), bias.bfloat16(), torch.bfloat16).weight.is_mkldnn
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert not Kernel.of(weight.float(), bias.float(), torch.float32).weight.is_mkldnn
+    assert not Direct.of(weight.float(), bias.float(), torch.float32).weight.is_mkldnn

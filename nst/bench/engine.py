@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import torch
 
-from nst import images, layers, optimise, weights
+from nst import images, layers, optimise, weights, winograd
 from nst.bench.textbook import CHANNELS, Textbook, same_cost_settings
 from nst.compute import choose
 from nst.features import FeatureExtractor
@@ -45,6 +45,7 @@ class Lever:
     photo_start: bool = True
     photo_detail: bool = True
     packed: bool = True
+    winograd: bool = True
     optimiser: optimise.Make = optimise.BoxLBFGS
 
 
@@ -52,6 +53,7 @@ LEVERS = {
     "nothing": Lever(),
     "bfloat16": Lever(dtype=torch.float32),
     "weights packed once": Lever(packed=False),
+    "Winograd's convolution": Lever(winograd=False),
     "coarse levels": Lever(pyramid=False),
     "start from the photo": Lever(photo_start=False, photo_detail=False),
     "the photo's detail at finer levels": Lever(photo_detail=False),
@@ -90,7 +92,7 @@ def median_seconds(call: Callable[[], Any], repeats: int) -> float:
 
 
 def step_flop(height: int, width: int) -> float:
-    """Operations of one step to relu5_1: convolutions forward and to their input, style matrices both ways."""
+    """Operations of a step to relu5_1: direct convolutions, forward and to their input, style matrices both ways."""
     total, channels = 0.0, 3
     for name in layer_names()[: layer_names().index("relu5_1") + 1]:
         if name.startswith("conv"):
@@ -166,7 +168,10 @@ def quality(quick: bool) -> Iterator[Row]:
 def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVERS["nothing"]) -> Row:
     """Run the engine's own levels until the last one reaches the goal: steps there, seconds in all, the picture."""
     settings = same_cost_settings()
-    with patch.object(layers, "PACKED_DTYPES", layers.PACKED_DTYPES if lever.packed else ()):
+    with (
+        patch.object(layers, "PACKED_DTYPES", layers.PACKED_DTYPES if lever.packed else ()),
+        patch.object(winograd, "FEWEST_PAIRS", winograd.FEWEST_PAIRS if lever.winograd else math.inf),
+    ):
         extractor = FeatureExtractor(settings.layers, device=inputs.photo.device, dtype=lever.dtype or dtype)
     began = time.perf_counter()
     levels = plan(*inputs.size, COARSE_STEPS, MOST_STEPS, pyramid=lever.pyramid)
