@@ -14,12 +14,12 @@ from nst import Settings, estimate
 def test_a_forecast_by_a_few_steps_is_near_the_run(photo: Image.Image, style: Image.Image) -> None:
     settings = Settings(size=128, quality="draft")
     nst.stylise(photo, style, settings)  # warm
-    ratios = []
-    for _ in range(3):  # other processes may disturb the one or the other
+    ratios: list[float] = []
+    while not any(0.4 < ratio < 2 for ratio in ratios):  # other processes may disturb the one or the other
+        assert len(ratios) < 3, ratios
         estimate._measured_pace.cache_clear()
         expected = estimate.seconds(estimate.levels_of(photo, settings), settings)
         ratios.append(expected / nst.stylise(photo, style, settings).seconds)
-    assert any(0.4 < ratio < 2 for ratio in ratios), ratios
 
 
 def test_a_forecast_after_a_run_is_that_run(photo: Image.Image, style: Image.Image) -> None:

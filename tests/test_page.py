@@ -62,13 +62,13 @@ def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -
         number, unit = re.search(r"About (\d+) (s|min)", expected.inner_text()).groups()
         forecasts.append(int(number) * {"s": 1, "min": 60}[unit])
         gigabytes.append(float(re.search(r"([\d.]+) GB", expected.inner_text())[1]))
-    assert 2 < forecasts[1] / forecasts[0] < 8
-    assert 2 < forecasts[2] / forecasts[1] < 8
+    assert forecasts == sorted(set(forecasts))
+    assert 4 < forecasts[2] / forecasts[0] < 64  # of what is rounded, to minutes where it takes minutes
     assert gigabytes == sorted(set(gigabytes))
 
 
 def test_a_size_that_does_not_fit_the_time_is_told_with_one_that_does(page: Page) -> None:
-    choose_size(page, 2048)
+    choose_size(page, 2048, "balanced")
     fill(page, "Time budget", "60")
     expected = page.locator("#expected")
     expect(expected).to_contain_text(re.compile(r"but it is stopped after 60 s: choose \d+ px"), timeout=WAIT_MS)
@@ -93,7 +93,7 @@ def test_a_change_while_the_page_opens_has_the_last_word(
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
     visit(page, address)
-    choose_size(page, 2048)
+    choose_size(page, 2048, "balanced")
     fill(page, "Time budget", "60")
     expect(page.locator("#expected")).to_contain_text("stopped after 60 s", timeout=WAIT_MS)
     page.wait_for_timeout(5000)  # all answers are there
@@ -104,7 +104,7 @@ def test_a_change_while_the_page_opens_has_the_last_word(
 
 
 def test_the_time_left_is_told_beside_the_button_while_it_paints(page: Page) -> None:
-    choose_size(page, 256)
+    choose_size(page, 192, "balanced")
     page.locator("#stylise-button").click()
     expect(page.locator("#expected")).to_contain_text("left", timeout=WAIT_MS)
     finished(page)
@@ -130,7 +130,7 @@ def test_options_appear_one_by_one_and_a_click_takes_their_settings(page: Page) 
 
 def test_options_can_be_stopped_and_those_painted_stay(page: Page) -> None:
     page.locator("#show-options").click()
-    expect(page.locator("#options .thumbnail-item")).to_have_count(2, timeout=WAIT_MS)
+    expect(page.locator("#options .thumbnail-item").nth(1)).to_be_visible(timeout=WAIT_MS)
     page.locator("#stop-options").click()
     finished(page, "Stopped.")
     expect(page.locator("#show-options")).to_be_enabled()
@@ -282,7 +282,7 @@ def test_axe_finds_nothing_serious(dressed: Page) -> None:
 
 
 def test_axe_finds_nothing_serious_while_and_after_it_paints(page: Page) -> None:
-    choose_size(page, 192)  # long enough to be looked at
+    choose_size(page, 192, "balanced")  # long enough to be looked at
     page.locator("#stylise-button").click()
     expect(page.locator("#stop-button")).to_be_visible()
     assert serious(page) == []
@@ -323,8 +323,9 @@ def test_a_slow_connection_skips_stale_frames_and_ends_with_the_last(browser, ad
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
     visit(page, address)
+    choose_size(page, 384)
     page.wait_for_timeout(1500)
-    slow = {"offline": False, "latency": 150, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
+    slow = {"offline": False, "latency": 150, "downloadThroughput": 20_000, "uploadThroughput": 60_000}
     network = context.new_cdp_session(page)
     network.send("Network.enable")
     network.send("Network.emulateNetworkConditions", slow)
