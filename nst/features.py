@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst import weights
-from nst.layers import Kernel, average_pool, convolve, kernel, max_pool
+from nst.layers import Kernel, average_pool, convolve, kernel_for, max_pool
 from nst.settings import layer_names
 
 
@@ -98,7 +98,7 @@ class FeatureExtractor:
             # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
             dtype = torch.float32 if first else self.dtype
             # Its padding is done by `_framed`.
-            placed[name] = kernel(weight.to(device, dtype), bias.to(device, dtype), self.dtype, 0 if first else 1)
+            placed[name] = kernel_for(weight.to(device, dtype), bias.to(device, dtype), self.dtype, 0 if first else 1)
         return placed
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:

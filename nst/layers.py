@@ -32,7 +32,7 @@ class Kernel(Protocol):
         """By the input, from that by the output before a relu: (B, C', H', W') -> (B, C, H, W)."""
 
 
-def kernel(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Kernel:
+def kernel_for(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Kernel:
     """The fastest for weights in the dtype of the input, the output's dtype, and so many zeros around the input."""
     channels_out, channels_in = weight.shape[:2]
     alike = weight.dtype == dtype and padding == 1
@@ -58,7 +58,7 @@ class Direct:
 
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Direct:
-        """Arguments as for `kernel`."""
+        """Arguments as for `kernel_for`."""
         mirrored = weight.flip(2, 3).transpose(0, 1).to(dtype)
         return cls(_packed(weight), bias, _packed(mirrored), padding)
 

@@ -39,7 +39,7 @@ OUTPUT = torch.tensor(  # A^T
 
 
 def suits(channels_in: int, channels_out: int, dtype: torch.dtype) -> bool:
-    """Whether this is faster than a direct convolution on a CPU, at every size."""
+    """Whether this is faster than a direct convolution on a CPU."""
     return dtype == torch.float32 and channels_in * channels_out >= FEWEST_PAIRS
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nst import memory, winograd
 from nst.features import FeatureExtractor
-from nst.layers import Direct, kernel, kernel_elements
+from nst.layers import Direct, kernel_elements, kernel_for
 from nst.settings import Settings, layer_names
 from nst.winograd import Winograd
 
@@ -65,13 +65,13 @@ def test_layout_of_the_input_does_not_matter() -> None:
 
 def test_chosen_in_float32_for_many_channels_on_a_cpu() -> None:
     many, few, bias = random(256, 128, 3, 3), random(128, 128, 3, 3), random(256)
-    assert isinstance(kernel(many.float(), bias.float(), torch.float32), Winograd)
-    assert isinstance(kernel(few.float(), bias[:128].float(), torch.float32), Direct)
-    assert isinstance(kernel(many.float(), bias.float(), torch.bfloat16), Direct)
-    assert isinstance(kernel(many.float(), bias.float(), torch.float32, padding=0), Direct)
+    assert isinstance(kernel_for(many.float(), bias.float(), torch.float32), Winograd)
+    assert isinstance(kernel_for(few.float(), bias[:128].float(), torch.float32), Direct)
+    assert isinstance(kernel_for(many.float(), bias.float(), torch.bfloat16), Direct)
+    assert isinstance(kernel_for(many.float(), bias.float(), torch.float32, padding=0), Direct)
     for dtype in (torch.float64, torch.bfloat16):
-        assert isinstance(kernel(many.to(dtype), bias.to(dtype), dtype), Direct)
-    assert isinstance(kernel(many.float().to("meta"), bias.float().to("meta"), torch.float32), Direct)
+        assert isinstance(kernel_for(many.to(dtype), bias.to(dtype), dtype), Direct)
+    assert isinstance(kernel_for(many.float().to("meta"), bias.float().to("meta"), torch.float32), Direct)
 
 
 def test_network_is_the_same_with_it_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_network_is_the_same_with_it_and_without(monkeypatch: pytest.MonkeyPatch
 
 def test_memory_counts_what_kernels_hold() -> None:
     for channels_in, channels_out in ((128, 128), (128, 256)):
-        made = kernel(random(channels_out, channels_in, 3, 3).float(), random(channels_out).float(), torch.float32)
+        made = kernel_for(random(channels_out, channels_in, 3, 3).float(), random(channels_out).float(), torch.float32)
         held = made.kernel.numel() if isinstance(made, Winograd) else 2 * 9 * channels_in * channels_out
         assert held == kernel_elements(channels_in, channels_out, torch.float32)
     settings, sizes = Settings(), (96, 128)
