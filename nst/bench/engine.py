@@ -148,7 +148,7 @@ def quality(quick: bool) -> Iterator[Row]:
     """Seconds to the best clamped cost that the textbook has shown after so many of its steps."""
     compute = choose()
     marks = (100,) if quick else (100, 200, 400)
-    for size in (192,) if quick else (256, 384):
+    for size in (256,) if quick else (256, 384):
         for pair in PAIRS[:1] if quick else PAIRS:
             inputs, textbook = load_pair(pair, size, compute.device), Textbook(load_pair(pair, size, CPU))
             goal = math.inf
