@@ -52,7 +52,7 @@ def test_a_preset_is_a_card_with_a_picture_that_sets_the_controls(page: Page) ->
 def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -> None:
     expected = page.locator("#expected")
     expect(expected).to_contain_text("About", timeout=WAIT_MS)
-    unfold(page, "size")
+    choose_size(page, 128)  # a draft, which is told in seconds where a balanced picture takes a few minutes
     forecasts, gigabytes = [], []
     for size in ("256", "512", "1024"):
         before = expected.inner_text()
@@ -62,8 +62,8 @@ def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -
         number, unit = re.search(r"About (\d+) (s|min)", expected.inner_text()).groups()
         forecasts.append(int(number) * {"s": 1, "min": 60}[unit])
         gigabytes.append(float(re.search(r"([\d.]+) GB", expected.inner_text())[1]))
-    assert forecasts == sorted(set(forecasts))
-    assert 4 < forecasts[2] / forecasts[0] < 64  # of what is rounded, to minutes where it takes minutes
+    assert 2 < forecasts[1] / forecasts[0] < 8
+    assert 2 < forecasts[2] / forecasts[1] < 8
     assert gigabytes == sorted(set(gigabytes))
 
 
