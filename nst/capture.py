@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-WARM_UP_CALLS = 3  # cuDNN chooses its algorithms and cuFFT plans in the first ones, neither of which can be recorded
+WARM_UP_CALLS = 1  # cuDNN chooses its algorithms and cuFFT plans in the first ones, neither of which can be recorded
 
 
 class CapturedStep:
@@ -36,10 +36,15 @@ class CapturedStep:
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.device(self.device), torch.cuda.graph(graph, stream=self.stream):
-                self.step()
+            with torch.cuda.device(self.device), torch.cuda.stream(self.stream):
+                graph.capture_begin(capture_error_mode="thread_local")  # other threads may go on with other work
+                try:
+                    self.step()
+                finally:
+                    graph.capture_end()
         except RuntimeError as error:  # whatever CUDA, cuDNN or cuFFT do not let be recorded
-            self.failure = str(error).splitlines()[0]
+            reason = error.__context__ or error  # the step's own, where ending the record failed as well
+            self.failure = str(reason).splitlines()[0]
         else:
             self.graph = graph
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -35,7 +36,7 @@ def mean_style_matrix(a: Tensor, guide: Tensor | None = None) -> Tensor:
 
 def style_matrix_cost(matrix_style: Tensor, matrix_generated: Tensor) -> Tensor:
     """J_style[l] from two `mean_style_matrix` (B, C, C): sum of squared differences / (2 n_C)^2. Scalar."""
-    return (matrix_style - matrix_generated).square().sum() / (2 * matrix_style.shape[-1]) ** 2
+    return F.mse_loss(matrix_generated, matrix_style, reduction="sum") / (2 * matrix_style.shape[-1]) ** 2
 
 
 def blend(matrices: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -63,7 +64,7 @@ def content_cost(a_content: Tensor, a_generated: Tensor) -> Tensor:
     The lecture's constant; Gatys et al. 2015, eq. 1 has 1/2.
     """
     positions_and_channels = a_content.shape[-3] * a_content.shape[-2] * a_content.shape[-1]
-    return (_widen(a_content) - _widen(a_generated)).square().sum() / (4 * positions_and_channels)
+    return F.mse_loss(_widen(a_generated), _widen(a_content), reduction="sum") / (4 * positions_and_channels)
 
 
 def total_cost(content: Tensor | float, style: Tensor | float, alpha: float, beta: float) -> Tensor | float:
@@ -76,8 +77,8 @@ def total_variation(image: Tensor) -> Tensor:
 
     The smooth form of Johnson et al. 2016 (section 3.2), as a mean so that its weight means the same at every size.
     """
-    down, across = image.diff(dim=-2), image.diff(dim=-1)
-    return down.square().mean() + across.square().mean()
+    down = F.mse_loss(image[..., 1:, :], image[..., :-1, :])
+    return down + F.mse_loss(image[..., 1:], image[..., :-1])
 
 
 class _SumOfOuterProducts(torch.autograd.Function):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -86,20 +87,8 @@ class FeatureExtractor:
         self.scale = torch.tensor(self.backbone.scale, device=device).view(1, 3, 1, 1)
         self.shift = torch.tensor(self.backbone.shift, device=device).view(1, 3, 1, 1)
         self.dtype = dtype
-        self.kernels = self._kernels(weights.load(backbone), device)
-
-    def _kernels(self, stored: weights.Weights, device: torch.device | str) -> dict[str, Kernel]:
-        placed = {}
-        for name in (name for name in self.path if name.startswith("conv")):
-            weight, bias = stored[name]
-            first = name == "conv1_1"
-            if first and self.backbone.reads_bgr:
-                weight = weight.flip(1)  # our pictures are RGB
-            # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
-            dtype = torch.float32 if first else self.dtype
-            # Its padding is done by `_framed`.
-            placed[name] = kernel_for(weight.to(device, dtype), bias.to(device, dtype), self.dtype, 0 if first else 1)
-        return placed
+        kernels = kept_kernels if torch.device(device).type == "cuda" else _kernels
+        self.kernels = kernels(backbone, self.path, device, dtype)
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
         """Activations of the layers asked for. `ValueError` if the picture is too small for the deepest of them."""
@@ -148,7 +137,7 @@ class FeatureExtractor:
         if conv == "conv1_1":
             x = self._framed(x)
         if conv:
-            x = convolve(x, self.kernels[conv], rectify=bool(relu and not pool))
+            x = convolve(x, self.kernels[conv], rectify=bool(relu), pooled=bool(pool))
         if pool:
             x = self.pool(x)
             gain = self.gains[int(pool.removeprefix("pool")) - 1]
@@ -161,3 +150,24 @@ class FeatureExtractor:
         """What the first convolution wants: scaled, and a pixel larger on every side."""
         x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
         return F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
+
+
+def _kernels(
+    backbone: str, path: Sequence[str], device: torch.device | str, dtype: torch.dtype
+) -> Mapping[str, Kernel]:
+    """The convolutions along a path, by name, ready for pictures in RGB."""
+    placed, stored = {}, weights.load(backbone)
+    for name in (name for name in path if name.startswith("conv")):
+        weight, bias = stored[name]
+        first = name == "conv1_1"
+        if first and BACKBONES[backbone].reads_bgr:
+            weight = weight.flip(1)
+        # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
+        wide = torch.float32 if first else dtype
+        # Its padding is done by `_framed`.
+        placed[name] = kernel_for(weight.to(device, wide), bias.to(device, wide), dtype, 0 if first else 1)
+    return placed
+
+
+# On a GPU they stay: 50 MB there are little, and bringing them takes as long as twenty steps.
+kept_kernels = lru_cache(maxsize=4)(_kernels)

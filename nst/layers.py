@@ -16,6 +16,7 @@ from torch import Tensor
 from nst import winograd
 
 PACKED_DTYPES = (torch.float32, torch.bfloat16)  # that oneDNN convolves
+FUSED_DTYPES = (torch.bfloat16,)  # for which cuDNN has a convolution with bias and relu that is as fast as without
 
 
 class Kernel(Protocol):
@@ -74,9 +75,13 @@ class Direct:
         return _convolved(gradient, self.mirrored, None, 2 - self.padding)
 
 
-def convolve(x: Tensor, kernel: Kernel, rectify: bool = False) -> Tensor:
-    """3 x 3 convolution, and the relu that follows if `rectify`: (B, C, H, W) -> (B, C', H, W), padding being 1."""
-    return _Convolution.apply(x, kernel, rectify)
+def convolve(x: Tensor, kernel: Kernel, rectify: bool = False, pooled: bool = False) -> Tensor:
+    """3 x 3 convolution, and the relu that follows if `rectify`: (B, C, H, W) -> (B, C', H, W), padding being 1.
+
+    `pooled` says that a max pooling and another relu come next, whose gradients are enough: the relu here is only there
+    where it is for nothing.
+    """
+    return _Convolution.apply(x, kernel, rectify, pooled)
 
 
 def max_pool(x: Tensor) -> Tensor:
@@ -91,10 +96,10 @@ def average_pool(x: Tensor) -> Tensor:
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, kernel: Kernel, rectify: bool) -> Tensor:
-        out = kernel.convolve(x, rectify)
+    def forward(ctx, x: Tensor, kernel: Kernel, rectify: bool, pooled: bool) -> Tensor:
+        out = kernel.convolve(x, rectify and (x.is_cuda or not pooled))
         ctx.kernel, ctx.dtype = kernel, x.dtype
-        ctx.save_for_backward(*([out] if rectify else []))
+        ctx.save_for_backward(*([out] if rectify and not pooled else []))
         return out
 
     @staticmethod
@@ -102,7 +107,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         for out in ctx.saved_tensors:
             gradient = torch.ops.aten.threshold_backward(gradient, out, 0)  # the relu's
-        return ctx.kernel.gradient(gradient).to(ctx.dtype), None, None
+        return ctx.kernel.gradient(gradient).to(ctx.dtype), None, None, None
 
 
 class _MaxPool(torch.autograd.Function):
@@ -127,6 +132,8 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int, rec
     if weight.is_mkldnn:
         then = "relu" if rectify else "none"
         return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, [padding] * 2, [1, 1], [1, 1], 1, then, [], "")
+    if rectify and x.is_cuda and weight.dtype in FUSED_DTYPES:  # bias and relu while the sums are still at hand
+        return torch.cudnn_convolution_relu(x, weight, bias, [1, 1], [padding] * 2, [1, 1], 1)
     out = F.conv2d(x, weight, bias, padding=padding)
     return out.relu_() if rectify else out
 

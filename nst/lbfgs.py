@@ -209,4 +209,4 @@ def kept(old: Tensor | None, new: Tensor) -> Tensor:
 
 def rms(v: Tensor) -> Tensor:
     """Root of the mean square: (N) -> scalar."""
-    return v.square().mean().sqrt()
+    return torch.linalg.vector_norm(v) * v.numel() ** -0.5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -60,16 +62,14 @@ class Objective:
     ) -> dict[str, Tensor]:
         """The terms from the content costs by layer, what the statistic measures by layer and region, and variation."""
         settings, targets = self.settings, self.targets
-        content = torch.zeros_like(variation) + sum(
-            weight * contents[layer] / targets.content_energy[layer]
-            for layer, weight in settings.content_layers.items()
-        )
+        shares = {layer: weight / targets.content_energy[layer] for layer, weight in settings.content_layers.items()}
+        content = _weighted_sum(shares, contents, variation)
         layers = {layer: self._style_layer(layer, styles[layer]) for layer in settings.style_layers}
-        style = torch.zeros_like(variation) + sum(
-            weight * layers[layer] for layer, weight in settings.style_layers.items()
-        )
+        style = _weighted_sum(settings.style_layers, layers, variation)
         beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
-        total = costs.total_cost(content, style, settings.alpha, beta) + settings.total_variation * variation
+        total = costs.total_cost(content, style, settings.alpha, beta)
+        if settings.total_variation:
+            total = total + settings.total_variation * variation
         return {"total": total, "content": content, "style": style, "total_variation": variation, **layers}
 
     def shown(self, image: Tensor) -> Tensor:
@@ -82,8 +82,13 @@ class Objective:
 
     def _style_layer(self, layer: str, measures: Sequence[Any]) -> Tensor:
         """J_style[l] from what the statistic measures in each region. Scalar."""
-        cost = STATISTICS[self.settings.statistic].cost
-        return sum(
-            region.share * cost(region.targets[layer], measure) / region.energies[layer]
-            for region, measure in zip(self.targets.regions, measures, strict=True)
-        )
+        cost, regions = STATISTICS[self.settings.statistic].cost, self.targets.regions
+        shares = {number: region.share / region.energies[layer] for number, region in enumerate(regions)}
+        found = [cost(region.targets[layer], measure) for region, measure in zip(regions, measures, strict=True)]
+        return _weighted_sum(shares, dict(enumerate(found)), found[0])
+
+
+def _weighted_sum(weights: Mapping[Any, float], terms: Mapping[Any, Tensor], like: Tensor) -> Tensor:
+    """Of scalars, with no more operations than that takes: on a GPU each is a kernel, and two on the way back."""
+    parts = [weight * terms[key] for key, weight in weights.items()]
+    return reduce(add, parts) if parts else torch.zeros_like(like)

@@ -51,7 +51,8 @@ def test_convolution_and_its_gradient(
         found = value_and_gradient(lambda x: convolve(x, kernel, rectify), x)
     for one, other in zip(found, value_and_gradient(plain, x.double()), strict=True):
         assert one.dtype == dtype
-        assert one.is_contiguous(memory_format=torch.channels_last)
+        if (device, dtype) != ("cuda", torch.float64):  # which cuDNN has in the plain order only
+            assert one.is_contiguous(memory_format=torch.channels_last)
         assert (one - other).norm() <= within * other.norm()
 
 

@@ -30,7 +30,6 @@ Row = dict[str, Any]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PAIRS = (("chelsea", "impasto"), ("coffee", "watercolour"))  # photo, style
-CPU = torch.device("cpu")
 COARSE_STEPS = (12, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
 MOST_STEPS = 400
 MARGIN = 0.998  # our own count of the cost comes from bfloat16; this makes sure that the textbook agrees
@@ -117,8 +116,8 @@ def step(quick: bool) -> Iterator[Row]:
     compute = choose()
     for size in (128, 256) if quick else (128, 256, 512, 1024):
         inputs = load_pair(PAIRS[0], size, compute.device)
-        objective, textbook = our_objective(inputs, compute.dtype), Textbook(load_pair(PAIRS[0], size, CPU))
-        x = textbook.network_input(inputs.photo.cpu())
+        objective, textbook = our_objective(inputs, compute.dtype), Textbook(inputs)
+        x = textbook.network_input(inputs.photo)
         before = matmul_flop_per_s(compute.device, compute.dtype)
         ours = median_seconds(partial(objective, inputs.photo), max(5, 4096 // size))
         peak = (before + matmul_flop_per_s(compute.device, compute.dtype)) / 2  # around ours: clocks drift
@@ -150,7 +149,8 @@ def quality(quick: bool) -> Iterator[Row]:
     marks = (100,) if quick else (100, 200, 400)
     for size in (256,) if quick else (256, 384):
         for pair in PAIRS[:1] if quick else PAIRS:
-            inputs, textbook = load_pair(pair, size, compute.device), Textbook(load_pair(pair, size, CPU))
+            inputs = load_pair(pair, size, compute.device)
+            textbook = Textbook(inputs)
             goal = math.inf
             to_goal(inputs, goal, compute.dtype)  # warm up: the textbook's hundred steps do that for themselves
             for count, seconds, picture in textbook.run(max(marks)):
@@ -161,7 +161,7 @@ def quality(quick: bool) -> Iterator[Row]:
                     yield {
                         **{"pair": "+".join(pair), "px": size, "textbook_steps": count, "textbook_s": seconds},
                         **{"ours_steps": ours["steps"], "ours_s": ours["seconds"], "ratio": seconds / ours["seconds"]},
-                        **{"cost": goal, "ours_cost": textbook.clamped_cost(ours["image"].cpu())},
+                        **{"cost": goal, "ours_cost": textbook.clamped_cost(ours["image"])},
                     }
 
 
@@ -190,7 +190,8 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
 def ablation(quick: bool) -> Iterator[Row]:
     """Seconds to the textbook's cost after 200 of its steps, 256 px, with one lever taken away at a time."""
     compute = choose()
-    inputs, textbook = load_pair(PAIRS[0], 256, compute.device), Textbook(load_pair(PAIRS[0], 256, CPU))
+    inputs = load_pair(PAIRS[0], 256, compute.device)
+    textbook = Textbook(inputs)
     goal = min(textbook.clamped_cost(picture) for count, _, picture in textbook.run(60 if quick else 200) if count > 50)
     to_goal(inputs, goal, compute.dtype)  # warm-up
     whole = to_goal(inputs, goal, compute.dtype)

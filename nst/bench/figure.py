@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from nst import images, optimise
-from nst.bench.engine import COARSE_STEPS, CPU, EXAMPLES, PAIRS, Row, load_pair
+from nst.bench.engine import COARSE_STEPS, EXAMPLES, PAIRS, Row, load_pair
 from nst.bench.textbook import Textbook, same_cost_settings
 from nst.compute import choose
 from nst.features import FeatureExtractor
@@ -29,9 +29,10 @@ def figure(quick: bool) -> Iterator[Row]:
     points: dict[tuple[int, str, str], list[tuple[float, float]]] = {}
     for size in SIZES[:1] if quick else SIZES:
         for pair in PAIRS[:1] if quick else PAIRS:
-            textbook = Textbook(load_pair(pair, size, CPU))
+            inputs = load_pair(pair, size, choose().device)
+            textbook = Textbook(inputs)
             theirs = list(_textbook_curve(textbook, 20 if quick else TEXTBOOK_STEPS))
-            ours = list(_our_curve(load_pair(pair, size, choose().device), textbook, 20 if quick else OUR_STEPS))
+            ours = list(_our_curve(inputs, textbook, 20 if quick else OUR_STEPS))
             for who, curve in (("textbook", theirs), ("ours", ours)):
                 points[size, "+".join(pair), who] = curve
                 seconds, cost = curve[-1]
@@ -58,7 +59,7 @@ def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple
             image = evaluation.image
             if count % EVERY == 0 or count == level.steps:
                 seconds += time.perf_counter() - started
-                yield seconds, textbook.clamped_cost(images.resize(image, inputs.size).cpu())
+                yield seconds, textbook.clamped_cost(images.resize(image, inputs.size))
                 started = time.perf_counter()
 
 

@@ -17,6 +17,7 @@ from nst import weights
 from nst.features import BACKBONES
 from nst.inputs import Inputs
 from nst.settings import Settings, layer_names
+from nst.targets import true_float32
 
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
 CONTENT_WEIGHT, STYLE_WEIGHT = 5.0, 100.0
@@ -26,12 +27,14 @@ class Textbook:
     """The classic loop on one pair of pictures. Costs are those of the clamped picture, as it would be saved."""
 
     def __init__(self, inputs: Inputs) -> None:
-        self.weights = {name: (weight.contiguous(), bias) for name, (weight, bias) in weights.load("vgg19").items()}
+        device = inputs.photo.device
+        stored = weights.load("vgg19").items()
+        self.weights = {name: (weight.contiguous().to(device), bias.to(device)) for name, (weight, bias) in stored}
         names = layer_names()
         self.path = names[: names.index("relu5_1") + 1]
-        self.mean = torch.tensor(BACKBONES["vgg19"].shift).view(1, 3, 1, 1)
+        self.mean = torch.tensor(BACKBONES["vgg19"].shift, device=device).view(1, 3, 1, 1)
         self.size = inputs.size
-        with torch.no_grad():
+        with torch.no_grad(), true_float32(inputs.photo):
             self.content = self.features(self.network_input(inputs.photo))["relu4_2"]
             style = self.features(self.network_input(inputs.paintings[0]))
             self.style = {layer: self.gram(style[layer]) for layer in CHANNELS}
@@ -66,7 +69,9 @@ class Textbook:
 
     @torch.no_grad()
     def clamped_cost(self, image: Tensor) -> float:
-        return float(self.cost(self.network_input(image)))
+        """Of an sRGB picture (1, 3, H, W) in [0, 1], in true float32; the loop has what torch does unasked."""
+        with true_float32(image):
+            return float(self.cost(self.network_input(image)))
 
     def step(self, x: Tensor) -> Tensor:
         """One gradient, as the loop takes it."""
@@ -77,7 +82,7 @@ class Textbook:
     def run(self, steps: int) -> Iterator[tuple[int, float, Tensor]]:
         """Yield (step, seconds, clamped picture) after each of the optimiser's steps, measuring off the clock."""
         generator = torch.Generator().manual_seed(0)
-        x = (0.001 * torch.randn(1, 3, *self.size, generator=generator)).requires_grad_()
+        x = (0.001 * torch.randn(1, 3, *self.size, generator=generator)).to(self.mean.device).requires_grad_()
         optimiser = torch.optim.LBFGS([x], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
 
         def closure() -> Tensor:

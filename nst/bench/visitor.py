@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from nst.bench.engine import CPU, EXAMPLES, PAIRS, Row, load_pair, median_seconds, our_objective
+from nst.bench.engine import EXAMPLES, PAIRS, Row, load_pair, median_seconds, our_objective
 from nst.bench.textbook import Textbook
 from nst.compute import choose
 from nst.settings import Settings
@@ -132,5 +132,5 @@ def _our_run(size: int) -> None:
 
 
 def _textbook_steps(size: int) -> None:
-    for _ in Textbook(load_pair(PAIRS[0], size, CPU)).run(3):
+    for _ in Textbook(load_pair(PAIRS[0], size, choose().device)).run(3):
         pass
