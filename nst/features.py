@@ -138,13 +138,11 @@ class FeatureExtractor:
             x = self._framed(x)
         if conv:
             x = convolve(x, self.kernels[conv], rectify=bool(relu), pooled=bool(pool))
+        if pool and self.pool is max_pool:
+            return max_pool(x, rectify=bool(relu))  # the relu later: the same, on a fourth of the positions
         if pool:
-            x = self.pool(x)
-            gain = self.gains[int(pool.removeprefix("pool")) - 1]
-            x = x if gain == 1 else x * gain
-        if relu and (pool or not conv):  # after a max pooling: the same, on a fourth of the positions
-            x = F.relu(x)
-        return x
+            return self.pool(x) * self.gains[int(pool.removeprefix("pool")) - 1]
+        return x if conv else F.relu(x)
 
     def _framed(self, image: Tensor) -> Tensor:
         """What the first convolution wants: scaled, and a pixel larger on every side."""

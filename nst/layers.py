@@ -6,7 +6,9 @@ own is brought into it once, not at each call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -39,6 +41,8 @@ def kernel_for(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 
     alike = weight.dtype == dtype and padding == 1
     if weight.device.type == "cpu" and alike and winograd.suits(channels_in, channels_out, dtype):
         return winograd.Winograd.of(weight, bias)
+    if weight.is_cuda and (weight.dtype, dtype) == (torch.float32, torch.bfloat16):
+        return Split.of(weight, bias, padding)
     return Direct.of(weight, bias, dtype, padding)
 
 
@@ -75,6 +79,45 @@ class Direct:
         return _convolved(gradient, self.mirrored, None, 2 - self.padding)
 
 
+@dataclass(frozen=True)
+class Split:
+    """A convolution of float32 numbers by matrix units for bfloat16, rounded to that once, at the end.
+
+    Input and weights are sums of two bfloat16 numbers each: x w = (x' + x") (w' + w") is nearly x' w' + x" w' + x' w",
+    a convolution with three times the channels, which few of them leave nearly for nothing. 2^-16 is left out.
+    """
+
+    weight: Tensor  # (C', 3 C and some zeros, 3, 3), bfloat16
+    bias: Tensor
+    mirrored: Tensor  # (C and some zeros, C', 3, 3)
+    padding: int
+    channels: int
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, padding: int) -> Split:
+        high = weight.bfloat16()
+        low = (weight - high).bfloat16()
+        parts = _widened(torch.cat([high, high, low], dim=1), dim=1)
+        mirrored = _widened(high.flip(2, 3).transpose(0, 1), dim=0)
+        return cls(_packed(parts), bias.bfloat16(), _packed(mirrored), padding, weight.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16
+
+    def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
+        batch, count, height, width = x.shape
+        parts = self.weight.new_zeros(batch, height, width, self.weight.shape[1]).permute(0, 3, 1, 2)
+        high, low, again = (parts[:, part * count : (part + 1) * count] for part in range(3))
+        high.copy_(x)
+        again.copy_(x)
+        torch.sub(x, high, out=low)
+        return _convolved(parts, self.weight, self.bias, self.padding, rectify)
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        return _convolved(gradient, self.mirrored, None, 2 - self.padding)[:, : self.channels]
+
+
 def convolve(x: Tensor, kernel: Kernel, rectify: bool = False, pooled: bool = False) -> Tensor:
     """3 x 3 convolution, and the relu that follows if `rectify`: (B, C, H, W) -> (B, C', H, W), padding being 1.
 
@@ -84,14 +127,31 @@ def convolve(x: Tensor, kernel: Kernel, rectify: bool = False, pooled: bool = Fa
     return _Convolution.apply(x, kernel, rectify, pooled)
 
 
-def max_pool(x: Tensor) -> Tensor:
-    """2 x 2 max pooling: (B, C, H, W) -> (B, C, H // 2, W // 2)."""
-    return F.max_pool2d(x, 2) if x.is_cuda else _MaxPool.apply(x)
+def max_pool(x: Tensor, rectify: bool = False) -> Tensor:
+    """2 x 2 max pooling, and a relu after it if `rectify`: (B, C, H, W) -> (B, C, H // 2, W // 2)."""
+    if x.is_cuda and (fused := gpu_pooling()):
+        return fused(x, rectify)
+    pooled = F.max_pool2d(x, 2) if x.is_cuda else _MaxPool.apply(x)
+    return F.relu(pooled) if rectify else pooled
 
 
 def average_pool(x: Tensor) -> Tensor:
     """2 x 2 average pooling: (B, C, H, W) -> (B, C, H // 2, W // 2)."""
     return F.avg_pool2d(x, 2)
+
+
+@cache
+def gpu_pooling() -> Callable[[Tensor, bool], Tensor] | None:
+    """`nst.pool.max_pool`, where Triton can compile it: it comes with torch on Linux only, and wants a C compiler."""
+    try:
+        from nst.pool import max_pool as fused
+
+        x = torch.ones(1, 16, 2, 2, device="cuda", requires_grad=True)
+        with torch.enable_grad():
+            fused(x, True).sum().backward()
+    except Exception:  # whatever is missing, torch's own does it
+        return None
+    return fused
 
 
 class _Convolution(torch.autograd.Function):
@@ -148,6 +208,14 @@ def _packed(weight: Tensor) -> Tensor:
     if weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and _library_convolves(weight.dtype):
         return torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1])
     return weight
+
+
+def _widened(weight: Tensor, dim: int) -> Tensor:
+    """With zeros after its channels on one side: matrix units are fastest with a multiple of 8 or 16 (measured)."""
+    few = 16 if dim == 1 else 8
+    zeros = list(weight.shape)
+    zeros[dim] = -zeros[dim] % few
+    return torch.cat([weight, weight.new_zeros(zeros)], dim)
 
 
 def _library_convolves(dtype: torch.dtype) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -63,14 +62,15 @@ class Objective:
         """The terms from the content costs by layer, what the statistic measures by layer and region, and variation."""
         settings, targets = self.settings, self.targets
         shares = {layer: weight / targets.content_energy[layer] for layer, weight in settings.content_layers.items()}
-        content = _weighted_sum(shares, contents, variation)
-        layers = {layer: self._style_layer(layer, styles[layer]) for layer in settings.style_layers}
-        style = _weighted_sum(settings.style_layers, layers, variation)
+        content = sum((share * contents[layer] for layer, share in shares.items()), torch.zeros_like(variation))
+        layers = self._style_layers(styles) if styles else variation.new_zeros(0)
+        style = (layers * self._constants[1]).sum()
         beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
         total = costs.total_cost(content, style, settings.alpha, beta)
         if settings.total_variation:
             total = total + settings.total_variation * variation
-        return {"total": total, "content": content, "style": style, "total_variation": variation, **layers}
+        terms = {"total": total, "content": content, "style": style, "total_variation": variation}
+        return terms | dict(zip(settings.style_layers, layers, strict=True))
 
     def shown(self, image: Tensor) -> Tensor:
         """The picture with the photo where nothing is painted: (1, 3, H, W) -> same."""
@@ -80,15 +80,26 @@ class Objective:
         """What a viewer sees of the picture, transparent parts being white: (1, 3, H, W) -> PIL RGB."""
         return images.to_picture(masks.compose(self.shown(image), torch.ones_like(image), self.targets.visible))
 
-    def _style_layer(self, layer: str, measures: Sequence[Any]) -> Tensor:
-        """J_style[l] from what the statistic measures in each region. Scalar."""
+    def _style_layers(self, styles: Mapping[str, Sequence[Any]]) -> Tensor:
+        """J_style[l] of all layers (L), from what the statistic measures in each region."""
         cost, regions = STATISTICS[self.settings.statistic].cost, self.targets.regions
-        shares = {number: region.share / region.energies[layer] for number, region in enumerate(regions)}
-        found = [cost(region.targets[layer], measure) for region, measure in zip(regions, measures, strict=True)]
-        return _weighted_sum(shares, dict(enumerate(found)), found[0])
+        found = [
+            cost(region.targets[layer], measure)
+            for layer in self.settings.style_layers
+            for region, measure in zip(regions, styles[layer], strict=True)
+        ]
+        return (torch.stack(found).view(-1, len(regions)) * self._constants[0]).sum(1)
 
+    @cached_property
+    def _constants(self) -> tuple[Tensor, Tensor]:
+        """What a region's cost counts in its layer's (L, R), and the lambdas (L).
 
-def _weighted_sum(weights: Mapping[Any, float], terms: Mapping[Any, Tensor], like: Tensor) -> Tensor:
-    """Of scalars, with no more operations than that takes: on a GPU each is a kernel, and two on the way back."""
-    parts = [weight * terms[key] for key, weight in weights.items()]
-    return reduce(add, parts) if parts else torch.zeros_like(like)
+        On the device, since a recorded step can fetch nothing; together, because on a GPU every operation on scalars
+        is a kernel, and another on the way back.
+        """
+        targets, settings = self.targets, self.settings
+        shares = [
+            [region.share / region.energies[layer] for region in targets.regions] for layer in settings.style_layers
+        ]
+        place = {"dtype": torch.float32, "device": targets.photo.device}
+        return torch.tensor(shares, **place), torch.tensor(list(settings.style_layers.values()), **place)

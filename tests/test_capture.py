@@ -6,9 +6,9 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nst import lbfgs, optimise, weights
+from nst import layers, lbfgs, optimise, weights
 from nst.capture import WARM_UP_CALLS, CapturedStep
-from nst.features import FeatureExtractor
+from nst.features import FeatureExtractor, kept_kernels
 from nst.inputs import Inputs
 from nst.objective import Objective, Targets
 from nst.optimise import minimise
@@ -41,8 +41,7 @@ def objective_of(
         left = torch.zeros_like(image[:, :1])
         left[..., : image.shape[-1] // 2] = 1
         inputs = Inputs(image, (*inputs.paintings, image.flip(-2)), left.flip(-1) * 0.5 + 0.5, masks=(left, 1 - left))
-    layers = (*settings.content_layers, *settings.style_layers)
-    extractor = FeatureExtractor(layers, device=image.device, dtype=dtype, replicate_edges=True)
+    extractor = FeatureExtractor(settings.layers, device=image.device, dtype=dtype, replicate_edges=True)
     return Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
 
 
@@ -90,8 +89,13 @@ def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor, as_
 
 
 @BOTH
-def test_a_step_keeps_to_one_device(optimiser: str) -> None:
-    """Fake CUDA tensors refuse to meet CPU tensors, as real ones do; only the gradient itself cannot be faked."""
+def test_a_step_keeps_to_one_device(
+    optimiser: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Fake CUDA tensors refuse to meet CPU tensors, as real ones do; what only a GPU has cannot be faked."""
+    monkeypatch.setattr(layers, "FUSED_DTYPES", ())
+    monkeypatch.setattr(layers, "gpu_pooling", lambda: None)
+    request.addfinalizer(kept_kernels.cache_clear)  # fake ones
     weights.load("vgg19")  # real numbers, before tensors become fake
     with FakeTensorMode(allow_non_fake_inputs=True):
         image = torch.rand(1, 3, 32, 48, device="cuda")

@@ -27,10 +27,10 @@ def rectangle(top: int, bottom: int, left: int, right: int, size: tuple[int, int
     return mask
 
 
-def objective_of(inputs: Inputs, **given: object) -> Objective:
-    """At the size of the inputs, in float32."""
+def objective_of(inputs: Inputs, dtype: torch.dtype = torch.float32, **given: object) -> Objective:
+    """At the size of the inputs, where they are."""
     chosen = Settings(size=64, **given)
-    extractor = FeatureExtractor(chosen.layers, replicate_edges=True)
+    extractor = FeatureExtractor(chosen.layers, device=inputs.photo.device, dtype=dtype, replicate_edges=True)
     return Objective(extractor, Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1)), chosen)
 
 
@@ -373,3 +373,27 @@ def test_style_layers_are_measured_as_they_come(photo, style) -> None:
     kinds = [name for name in made if name in ("_SumOfOuterProductsBackward", "_ConvolutionBackward")]
     at = [index for index, name in enumerate(kinds) if name == "_SumOfOuterProductsBackward"]
     assert at == [0, 5, 10, 13, 16]  # before relu5_1, 4_1, 3_1, 2_1 and 1_1: 4, 4, 2 and 2 convolutions lie between
+
+
+@pytest.mark.gpu
+@BOTH
+@pytest.mark.parametrize(
+    ("dtype", "within", "alike"), [(torch.float32, 1e-3, 0.9999), (torch.bfloat16, 0.02, 0.98)], ids=str
+)
+def test_gpu_terms_and_gradient_are_the_cpu_s(
+    dtype: torch.dtype, within: float, alike: float, statistic: str, photo, style, other_style
+) -> None:
+    parts = rectangle(0, 48, 0, 30), rectangle(8, 40, 30, 64)
+    image, pictures = tensor(photo).flip(-1), (tensor(photo), (tensor(style), tensor(other_style)))
+    found = []
+    for device, precision in (("cpu", torch.float32), ("cuda", dtype)):
+        shown, (pictured, painted) = image.to(device), pictures
+        inputs = Inputs(
+            pictured.to(device), tuple(p.to(device) for p in painted), masks=tuple(p.to(device) for p in parts)
+        )
+        terms, gradient = objective_of(inputs, precision, statistic=statistic, total_variation=0.1)(shown)
+        found.append((terms.cpu(), gradient.cpu().flatten()))
+    (expected, exact), (terms, gradient) = found
+    assert torch.allclose(terms, expected, rtol=within)
+    assert torch.cosine_similarity(gradient, exact, dim=0) > alike
+    assert gradient.norm() == pytest.approx(float(exact.norm()), rel=2 * within)

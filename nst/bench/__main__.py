@@ -15,6 +15,7 @@ from nst.compute import choose
 SECTIONS = {
     "step": engine.step,
     "quality": engine.quality,
+    "picture": visitor.picture,
     "clock": visitor.clock,
     "memory": visitor.memory,
     "growth": visitor.growth,

@@ -9,13 +9,12 @@ from pathlib import Path
 import torch
 
 from nst import images, optimise
-from nst.bench.engine import COARSE_STEPS, EXAMPLES, PAIRS, Row, load_pair
+from nst.bench.engine import EXAMPLES, PAIRS, Row, levels_to_goal, load_pair
 from nst.bench.textbook import Textbook, same_cost_settings
 from nst.compute import choose
 from nst.features import FeatureExtractor
 from nst.inputs import Inputs
 from nst.objective import Objective, Targets
-from nst.schedule import plan
 
 FILE = EXAMPLES / "figures" / "cost_against_seconds.svg"
 TEXTBOOK_STEPS, OUR_STEPS = 200, 100
@@ -52,7 +51,7 @@ def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple
     seconds, started = 0.0, time.perf_counter()
     extractor = FeatureExtractor(settings.layers, device=compute.device, dtype=compute.dtype)
     image = inputs.photo
-    for level in plan(*inputs.size, COARSE_STEPS, steps):
+    for level in levels_to_goal(inputs, steps):
         objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
         image = images.enlarge(image, (level.height, level.width), inputs.photo)
         for count, evaluation in enumerate(optimise.minimise(objective, image, level.steps), start=1):

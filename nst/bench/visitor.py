@@ -12,13 +12,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nst.bench.engine import EXAMPLES, PAIRS, Row, load_pair, median_seconds, our_objective
+from nst.bench.engine import EXAMPLES, PAIRS, Row, as_in_a_run, load_pair, median_seconds, our_objective
 from nst.bench.textbook import Textbook
 from nst.compute import choose
 from nst.settings import Settings
@@ -44,6 +43,16 @@ def clock(quick: bool) -> Iterator[Row]:
             what = f"click to {{}} picture, {size} px, {quality}"
             yield {"what": what.format("first painted"), "seconds": seconds[1]}  # the first yield shows the photo
             yield {"what": what.format("finished"), "seconds": seconds[-1]}
+
+
+def picture(quick: bool) -> Iterator[Row]:
+    """Whole runs without the page: the first at a size in this process, and the second."""
+    sizes = ((128, "draft"),) if quick else ((256, "draft"), (384, "balanced"), (512, "balanced"), (1024, "balanced"))
+    stylise(PHOTO, STYLE, Settings(size=64, quality="draft"))
+    for size, quality in sizes:
+        began = time.perf_counter()
+        ends = [stylise(PHOTO, STYLE, Settings(size=size, quality=quality)) and time.perf_counter() for _ in range(2)]
+        yield {"px": size, "quality": quality, "first_s": ends[0] - began, "again_s": ends[1] - ends[0]}
 
 
 @contextmanager
@@ -98,7 +107,7 @@ def growth(quick: bool) -> Iterator[Row]:
     seconds, pixels = [], []
     for size in (small, large):
         inputs = load_pair(PAIRS[0], size, compute.device)
-        seconds.append(median_seconds(partial(our_objective(inputs, compute.dtype), inputs.photo), 5))
+        seconds.append(median_seconds(as_in_a_run(our_objective(inputs, compute.dtype), inputs.photo), 5))
         pixels.append(math.prod(inputs.size))
     idle = _peak_mib(_idle)
     peaks = [_peak_mib(_our_run, size) - idle for size in (small, large)]
