@@ -64,7 +64,7 @@ def content_cost(a_content: Tensor, a_generated: Tensor) -> Tensor:
     The lecture's constant; Gatys et al. 2015, eq. 1 has 1/2.
     """
     positions_and_channels = a_content.shape[-3] * a_content.shape[-2] * a_content.shape[-1]
-    return F.mse_loss(_widen(a_generated), _widen(a_content), reduction="sum") / (4 * positions_and_channels)
+    return _SquaredDistance.apply(a_content, a_generated) / (4 * positions_and_channels)
 
 
 def total_cost(content: Tensor | float, style: Tensor | float, alpha: float, beta: float) -> Tensor | float:
@@ -79,6 +79,24 @@ def total_variation(image: Tensor) -> Tensor:
     """
     down = F.mse_loss(image[..., 1:, :], image[..., :-1, :])
     return down + F.mse_loss(image[..., 1:], image[..., :-1])
+
+
+class _SquaredDistance(torch.autograd.Function):
+    """Sum of (b - a)^2, in float32 or wider, of differences that are as narrow as a and b."""
+
+    @staticmethod
+    def forward(ctx, a: Tensor, b: Tensor) -> Tensor:
+        difference = b - a
+        ctx.save_for_backward(difference)
+        wide = torch.float64 if difference.dtype == torch.float64 else torch.float32
+        return torch.linalg.vector_norm(difference, dtype=wide).square()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (difference,) = ctx.saved_tensors
+        by_b = (_widen(difference) * (2 * gradient)).to(difference.dtype)
+        return -by_b if ctx.needs_input_grad[0] else None, by_b
 
 
 class _SumOfOuterProducts(torch.autograd.Function):

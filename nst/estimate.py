@@ -18,16 +18,17 @@ from PIL import Image
 from nst import images, memory
 from nst.compute import choose
 from nst.events import Result
-from nst.schedule import Level, plan
+from nst.schedule import STEP_OVERHEAD_PX, Level, plan
 from nst.settings import QUALITIES, Settings
 from nst.transfer import stylise
 
-MEASURED_PX = 128
-MEASURED_STEPS = 6  # the first warms up
+MEASURED = {"cpu": (128, 6), "cuda": (512, 40)}  # longer side, px, and steps by kind of device; the first ones warm up
+# What a step takes besides its pixels, as if it had so many more; and a level besides its steps, in steps: targets, the
+# cost of its first picture and, on a GPU, the record of a step (measured: two CPU cores; an H200).
+BESIDES = {"cpu": (STEP_OVERHEAD_PX, 2), "cuda": (150_000, 60)}
 KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")  # of a step
 TIMES_TILED = 1.2  # what a step costs when the network sees the picture in tiles, as a factor
 MEASURING = threading.Lock()  # who asks while another measures waits for its answer
-STEPS_BESIDES = 2  # what a level takes besides its steps, in steps: its targets, and the cost of its first picture
 
 
 def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
@@ -41,14 +42,15 @@ def seconds(
 ) -> float:
     """About how long these levels take: as an earlier run with steps of the same kind went, else measured, once.
 
-    `pace`, seconds per unit of `Level.work`, is for where nothing can be measured.
+    `pace`, seconds per pixel of a step, is for GPUs on which nothing can be measured.
     """
+    device = "cuda" if pace else _device(settings)
     if earlier and earlier.stopped == "completed" and _kind(earlier.settings) == _kind(settings):
-        pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings), earlier.settings)
+        pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings), earlier.settings, device)
     elif pace is None:
         with MEASURING:
             pace = _measured_pace(*_kind(settings))
-    return min(pace * _work(levels, settings), settings.max_seconds or math.inf)
+    return min(pace * _work(levels, settings, device), settings.max_seconds or math.inf)
 
 
 def largest_size(
@@ -73,6 +75,10 @@ def memory_mib(levels: Sequence[Level], settings: Settings) -> float:
     return _memory(levels[-1], settings).mib
 
 
+def _device(settings: Settings) -> str:
+    return choose(settings.device).device.type
+
+
 def _memory(level: Level, settings: Settings) -> memory.Memory:
     compute = choose(settings.device, settings.precision)
     return memory.choose(settings, (level.height, level.width), compute.device, compute.dtype)
@@ -83,29 +89,25 @@ def _kind(settings: Settings) -> tuple:
     return settings.layers, *(getattr(settings, name) for name in KIND)
 
 
-def _work(levels: Sequence[Level], settings: Settings) -> float:
-    total = 0.0
+def _work(levels: Sequence[Level], settings: Settings, device: str) -> float:
+    """Pixels of all steps, and of what is to be done besides."""
+    total, (more_px, more_steps) = 0.0, BESIDES[device]
     for level in levels:
         times = TIMES_TILED if _memory(level, settings).tiled else 1.0
-        total += times * level.work * (level.steps + STEPS_BESIDES) / level.steps
+        total += times * (level.height * level.width + more_px) * (level.steps + more_steps)
     return total
 
 
 @lru_cache(maxsize=32)
 def _measured_pace(layers: tuple[str, ...], *kind: str) -> float:
-    """Seconds per unit of work (`Level.work`) of a few small steps of this kind."""
-    noise = np.random.default_rng(0).integers(0, 256, (MEASURED_PX, MEASURED_PX, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise)
+    """Seconds per pixel of a few small steps of this kind."""
     weights = dict.fromkeys(layers, 1.0)
-    settings = Settings(
-        content_layers=weights,
-        style_layers=weights,
-        size=MEASURED_PX,
-        steps=MEASURED_STEPS,
-        pyramid=False,
-        **dict(zip(KIND, kind, strict=True)),
-    )
-    history = stylise(picture, picture, settings).history
-    steps = [after.seconds - before.seconds for before, after in pairwise(history)]
-    (level,) = levels_of(picture, settings)
-    return min(steps) / (level.work / level.steps)  # the least disturbed one
+    chosen = Settings(content_layers=weights, style_layers=weights, pyramid=False, **dict(zip(KIND, kind, strict=True)))
+    device = _device(chosen)
+    size, count = MEASURED[device]
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8))
+    history = stylise(picture, picture, replace(chosen, size=size, steps=count)).history
+    steps = sorted(after.seconds - before.seconds for before, after in pairwise(history))
+    # On a CPU the least disturbed one; a GPU is read a few steps late, some of them at once.
+    step_s = steps[0] if device == "cpu" else steps[len(steps) // 2]
+    return step_s / (size**2 + BESIDES[device][0])

@@ -32,7 +32,7 @@ class Objective:
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Does not wait for the device."""
-        with torch.inference_mode(False), torch.enable_grad(), true_float32(image, benchmark=True):
+        with torch.inference_mode(False), torch.enable_grad(), true_float32(image):
             pixels = image.clone().requires_grad_()  # a clone: the caller may be in inference mode
             terms = self.terms(pixels)
             (gradient,) = torch.autograd.grad(terms["total"], pixels)

@@ -26,7 +26,8 @@ class _MaxPool(torch.autograd.Function):
         x = x.contiguous(memory_format=torch.channels_last)
         largest = _grid(x, x.shape[-2] // 2, x.shape[-1] // 2)
         where = torch.empty_like(largest, dtype=torch.int8)
-        _pool[_blocks(largest)](x, largest, where, *_sizes(largest, x), rectify)
+        with torch.cuda.device_of(x):  # Triton starts its kernels on the current device
+            _pool[_blocks(largest)](x, largest, where, *_sizes(largest, x), rectify)
         ctx.save_for_backward(where)
         ctx.size = x.shape[-2:]
         return largest
@@ -40,7 +41,8 @@ class _MaxPool(torch.autograd.Function):
         covered = [side - side % 2 for side in ctx.size]
         out[..., covered[0] :, :].zero_()
         out[..., covered[1] :].zero_()
-        _spread[_blocks(gradient)](gradient, where, out, *_sizes(gradient, out))
+        with torch.cuda.device_of(out):
+            _spread[_blocks(gradient)](gradient, where, out, *_sizes(gradient, out))
         return out, None
 
 

@@ -25,7 +25,7 @@ class TiledObjective(Objective):
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Waits for the device once only."""
-        with torch.inference_mode(False), torch.enable_grad(), true_float32(image, benchmark=True):
+        with torch.inference_mode(False), torch.enable_grad(), true_float32(image):
             seen, walk, sums = self.shown(image), Walk(self.extractor, self.tile_bytes), _Sums(self)
             trail = walk.forward(seen, sums.see, differentiable=True)
             heap.trim()  # tiles of changing sizes leave gaps

@@ -28,7 +28,7 @@ ROWS = [  # top to bottom; a module may import from lower rows only
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.history", "nst.capture"),
-        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.winograd"),
+        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.winograd", "nst.pool"),
     },
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
@@ -37,12 +37,14 @@ PURE_MAY_IMPORT = {
     "__future__",
     "collections.abc",
     "dataclasses",
+    "functools",
     "itertools",
     "math",
     "typing",
     "torch",
     "torch.nn.functional",
     "nst.history",
+    "nst.pool",
     "nst.winograd",
 }
 

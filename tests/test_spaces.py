@@ -219,7 +219,7 @@ def test_runs_work_in_zerogpus_forked_processes(tmp_path: Path) -> None:
     assert painted == 1
     assert all(10 <= seconds <= 15 for seconds in asked[:-1]), "little is asked for a small picture"
     assert asked[-1] == 30
-    assert 30 < large < 120, "more for a large one"
+    assert max(asked[:-1]) < large < 30, "more for a large one"
     assert "There is no photo yet" in refused, "a refusal crosses, too"
     assert not initialised
 
