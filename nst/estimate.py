@@ -23,9 +23,10 @@ from nst.settings import QUALITIES, Settings
 from nst.transfer import stylise
 
 MEASURED = {"cpu": (128, 6), "cuda": (512, 40)}  # longer side, px, and steps by kind of device; the first ones warm up
-# What a step takes besides its pixels, as if it had so many more; and a level besides its steps, in steps: targets, the
-# cost of its first picture and, on a GPU, the record of a step (measured: two CPU cores; an H200).
-BESIDES = {"cpu": (STEP_OVERHEAD_PX, 2), "cuda": (150_000, 60)}
+STEPS_BESIDES = 2  # what a level takes besides its steps, in steps: its targets, and the cost of its first picture
+# What a step and a level take that does not grow with the picture, in pixels of a step: on a GPU to start what it does,
+# and to record it once (measured on an H200).
+BESIDES = {"cpu": (STEP_OVERHEAD_PX, 0), "cuda": (180_000, 10_000_000)}
 KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")  # of a step
 TIMES_TILED = 1.2  # what a step costs when the network sees the picture in tiles, as a factor
 MEASURING = threading.Lock()  # who asks while another measures waits for its answer
@@ -91,10 +92,10 @@ def _kind(settings: Settings) -> tuple:
 
 def _work(levels: Sequence[Level], settings: Settings, device: str) -> float:
     """Pixels of all steps, and of what is to be done besides."""
-    total, (more_px, more_steps) = 0.0, BESIDES[device]
+    total, (of_step, of_level) = 0.0, BESIDES[device]
     for level in levels:
         times = TIMES_TILED if _memory(level, settings).tiled else 1.0
-        total += times * (level.height * level.width + more_px) * (level.steps + more_steps)
+        total += times * ((level.height * level.width + of_step) * (level.steps + STEPS_BESIDES) + of_level)
     return total
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import itertools
 import threading
 import weakref
@@ -1002,3 +1003,31 @@ def test_gpu_default_run_takes_nine_tenths_of_the_style_cost_and_keeps_the_conte
     assert style_cost < 0.1 * style_cost_of_start
     assert content_cost < 1
     assert result.compute.dtype in (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.gpu
+def test_gpu_runs_leave_no_memory_behind(photo, style) -> None:
+    def left() -> int:
+        nst.stylise(photo, style, quick(device="cuda", steps=5))
+        gc.collect()
+        return torch.cuda.memory_allocated()
+
+    first = [left() for _ in range(2)][-1]
+    assert [left() for _ in range(4)][-1] < first + 2**20
+
+
+@pytest.mark.gpu
+def test_gpu_run_that_is_short_of_memory_goes_on_in_tiles(photo, style) -> None:
+    large, total = photo.resize((1024, 768)), torch.cuda.mem_get_info()[1]
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_allocated() + 850 * 2**20) / total)
+    try:
+        *events, last = nst.stylise_events(
+            large, style, Settings(size=1024, steps=4, pyramid=False, device="cuda", precision="bfloat16")
+        )
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        torch.cuda.empty_cache()
+    assert any(isinstance(event, Degraded) and "tiles" in event.reason for event in events)
+    assert last.result.image.size == (1024, 768)
+    assert np.isfinite(all_numbers(last.result)).all()
