@@ -19,6 +19,7 @@ from nst import winograd
 
 PACKED_DTYPES = (torch.float32, torch.bfloat16)  # that oneDNN convolves
 FUSED_DTYPES = (torch.bfloat16,)  # for which cuDNN has a convolution with bias and relu that is as fast as without
+SPLIT = ((torch.float32, torch.bfloat16),)  # of input and output, where a GPU's matrix units are faster in the latter
 
 
 class Kernel(Protocol):
@@ -41,7 +42,7 @@ def kernel_for(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 
     alike = weight.dtype == dtype and padding == 1
     if weight.device.type == "cpu" and alike and winograd.suits(channels_in, channels_out, dtype):
         return winograd.Winograd.of(weight, bias)
-    if weight.is_cuda and (weight.dtype, dtype) == (torch.float32, torch.bfloat16):
+    if weight.is_cuda and (weight.dtype, dtype) in SPLIT:
         return Split.of(weight, bias, padding)
     return Direct.of(weight, bias, dtype, padding)
 
