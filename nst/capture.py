@@ -51,8 +51,8 @@ class CapturedStep:
                 finally:
                     graph.capture_end()
         except RuntimeError as error:  # whatever CUDA, cuDNN or cuFFT do not let be recorded
-            reason = error.__context__ or error  # the step's own, where ending the record failed as well
-            self.failure = str(reason).splitlines()[0]
+            # The step's own, where ending the record failed as well; without a name, which would keep the step's tensors.
+            self.failure = str(error.__context__ or error).splitlines()[0]
         else:
             self.graph = graph
 

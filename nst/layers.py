@@ -100,7 +100,8 @@ class Split:
         low = (weight - high).bfloat16()
         parts = _widened(torch.cat([high, high, low], dim=1), dim=1)
         mirrored = _widened(high.flip(2, 3).transpose(0, 1), dim=0)
-        return cls(_packed(parts), bias.bfloat16(), _packed(mirrored), padding, weight.shape[1])
+        parts, mirrored = (part.contiguous(memory_format=torch.channels_last) for part in (parts, mirrored))
+        return cls(parts, bias.bfloat16(), mirrored, padding, weight.shape[1])
 
     @property
     def dtype(self) -> torch.dtype:
@@ -108,7 +109,7 @@ class Split:
 
     def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
         batch, count, height, width = x.shape
-        parts = self.weight.new_zeros(batch, height, width, self.weight.shape[1]).permute(0, 3, 1, 2)
+        parts = x.new_zeros(batch, height, width, self.weight.shape[1], dtype=self.dtype).permute(0, 3, 1, 2)
         high, low, again = (parts[:, part * count : (part + 1) * count] for part in range(3))
         high.copy_(x)
         again.copy_(x)

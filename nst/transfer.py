@@ -74,6 +74,7 @@ def _run(job: Job, memo: Memo | None) -> Iterator[Event]:
         yield from _events(job, memo)
     finally:
         heap.trim()
+        torch.cuda.empty_cache()  # each level recorded a step, whose memory no other can use
 
 
 def _events(job: Job, memo: Memo | None) -> Iterator[Event]:

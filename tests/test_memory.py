@@ -93,7 +93,8 @@ size, tile = int(sys.argv[1]), int(sys.argv[2]) or None
 noise = Image.effect_noise((size, size * 3 // 4), 90).convert("RGB")
 heap.prepare()  # as our programs do
 idle = kib("VmRSS")
-nst.stylise(noise, noise, nst.Settings(size=size, tile_px=tile, pyramid=False, steps=2, precision="float32"))
+settings = nst.Settings(size=size, tile_px=tile, pyramid=False, steps=2, device="cpu", precision="float32")
+nst.stylise(noise, noise, settings)
 print((kib("VmHWM") - idle) / 1024)
 """
 
