@@ -51,7 +51,7 @@ class CapturedStep:
                 finally:
                     graph.capture_end()
         except RuntimeError as error:  # whatever CUDA, cuDNN or cuFFT do not let be recorded
-            # The step's own, where ending the record failed as well; without a name, which would keep the step's tensors.
+            # The step's own, where ending the record failed as well. A name for it would keep the tensors of the step.
             self.failure = str(error.__context__ or error).splitlines()[0]
         else:
             self.graph = graph

@@ -209,4 +209,4 @@ def kept(old: Tensor | None, new: Tensor) -> Tensor:
 
 def rms(v: Tensor) -> Tensor:
     """Root of the mean square: (N) -> scalar."""
-    return (v @ v).sqrt() * v.numel() ** -0.5
+    return torch.linalg.vector_norm(v) * v.numel() ** -0.5
