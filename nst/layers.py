@@ -148,8 +148,8 @@ def gpu_pooling() -> Callable[[Tensor, bool], Tensor] | None:
     try:
         from nst.pool import max_pool as fused
 
-        x = torch.ones(1, 16, 2, 2, device="cuda", requires_grad=True)
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
+            x = torch.ones(1, 16, 2, 2, device="cuda", requires_grad=True)
             fused(x, True).sum().backward()
     except Exception:  # whatever is missing, torch's own does it
         return None
