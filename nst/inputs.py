@@ -12,6 +12,8 @@ from torch import Tensor
 from nst import colour, images, masks
 from nst.settings import LIMITS, Settings
 
+COLOURED = 0.75  # of the way to the style's colours; all of it is no nearer to what a run ends with (measured)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -52,6 +54,15 @@ class Inputs:
     def styles(self) -> list[tuple[Tensor, Tensor | None]]:
         """Each style picture with its alpha."""
         return list(zip(self.paintings, self.paintings_visible or [None] * len(self.paintings), strict=True))
+
+    def coloured(self, weights: Sequence[float]) -> Tensor:
+        """The photo in the colours of the style pictures, each with its weight, or in its own mask: (1, 3, H, W)."""
+        own = self.masks if len(self.masks) > 1 else [torch.ones_like(self.photo[:, :1])] * len(self.paintings)
+        total, sums = torch.zeros_like(self.photo[:, :1]), torch.zeros_like(self.photo)
+        for (style, alpha), weight, mask in zip(self.styles, weights, own, strict=True):
+            sums += weight * mask * colour.recolour(self.photo, style, "symmetric", COLOURED, self.visible, alpha)
+            total += weight * mask
+        return torch.where(total > 0, sums / total.clamp(min=torch.finfo(total.dtype).tiny), self.photo)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -71,13 +71,15 @@ class Job:
         if init == "noise":
             generator = torch.Generator().manual_seed(self.settings.seed)  # on the CPU: the same for every device
             return (0.5 + 0.1 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1).to(inputs.photo.device)
+        if init == "coloured":
+            return images.resize(inputs.coloured(self.settings.style_blend or (1.0,) * len(inputs.paintings)), size)
         if init == "style":
             return images.cover(inputs.paintings[0], size)
         return images.resize(inputs.photo, size)
 
     def at_size(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         """A level's picture for the next one, of this size: (1, 3, h, w) -> (1, 3, *size)."""
-        if self.start is None and self.settings.init == "content":
+        if self.start is None and self.settings.init in ("content", "coloured"):
             return images.enlarge(image, size, self.inputs.photo)
         return images.resize(image, size)
 

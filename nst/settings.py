@@ -38,6 +38,7 @@ CHOICES: dict[str, dict[str, str]] = {
     },
     "init": {
         "content": "the photo itself",
+        "coloured": "the photo in the style's colours: near the style after a few steps",
         "noise": "grey noise: everything is invented",
         "style": "the style picture",
     },

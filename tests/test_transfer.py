@@ -3,7 +3,7 @@ import gc
 import itertools
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +17,7 @@ import nst
 from nst import Degraded, Finished, Result, Settings, Started, Step, costs, images, job, schedule, settings, transfer
 from nst.decode import on_white
 from nst.features import FeatureExtractor, See
+from nst.inputs import COLOURED
 from nst.optimise import Evaluation, minimise
 
 LAMBDAS = Settings().style_layers
@@ -86,7 +87,7 @@ def same_picture(a: Result, b: Result) -> bool:
 
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
-@pytest.mark.parametrize("init", ["content", "noise", "style"])
+@pytest.mark.parametrize("init", list(settings.CHOICES["init"]))
 def test_both_optimisers_lower_the_cost_from_every_start(optimiser: str, init: str, photo, style) -> None:
     history = nst.stylise(photo, style, quick(optimiser=optimiser, init=init, steps=25)).history
     assert history[-1].total < (0.9 if init == "style" else 0.6) * history[0].total  # the style itself is a good start
@@ -703,14 +704,36 @@ def test_start_is_the_first_picture_the_network_sees_after_the_targets(photo, st
     assert (seen[2] - expected).abs().mean() < 0.02
 
 
-@pytest.mark.parametrize("given", [{}, {"init": "noise"}, {"init": "style"}, {"start": None}], ids=str)
+def test_a_coloured_start_has_the_colours_of_the_styles_where_they_go(photo, style, other_style) -> None:
+    def start(*styles: Image.Image, masks: Sequence[Image.Image] = (), **given: object) -> torch.Tensor:
+        return job.Job.of(photo, styles, quick(init="coloured", **given), masks, None).begin()
+
+    def mean(pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.mean((0, 2, 3))
+
+    plain = images.to_tensor(photo.resize((64, 48), Image.Resampling.LANCZOS))
+    painted = images.to_tensor(style)
+    assert torch.allclose(mean(start(style)), mean(plain).lerp(mean(painted), COLOURED), atol=0.02)
+    blended = start(style, other_style, style_blend=(1, 3))
+    assert torch.allclose(blended, (start(style) + 3 * start(other_style)) / 4, atol=1e-5)
+    left, right = part(photo, 0, 0, 0.5, 1), part(photo, 0.5, 0, 1, 1)
+    apart = start(style, other_style, masks=[left, right], mask_edge=0.0)
+    assert torch.allclose(apart[..., :30], start(style)[..., :30], atol=1e-5)
+    assert torch.allclose(apart[..., 34:], start(other_style)[..., 34:], atol=1e-5)
+    alone = start(style, other_style, masks=[part(photo, 0, 0, 0.25, 1), part(photo, 0.75, 0, 1, 1)], mask_edge=0.0)
+    assert torch.allclose(alone[..., 20:44], plain[..., 20:44], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"init": "coloured"}, {"init": "noise"}, {"init": "style"}, {"start": None}], ids=str
+)
 def test_only_a_run_that_starts_from_the_photo_gets_its_detail_at_finer_levels(given: dict, photo, style) -> None:
     start = photo if "start" in given else None
     wanted = Settings(size=64, device="cpu", **{name: value for name, value in given.items() if name != "start"})
     planned = job.Job.of(photo, [style], wanted, (), start)
     larger = planned.at_size(torch.full((1, 3, 24, 32), 0.5), planned.inputs.size)
     assert larger.shape == planned.inputs.photo.shape
-    assert bool(larger.std() > 0.005) == (not given)
+    assert bool(larger.std() > 0.005) == (given in ({}, {"init": "coloured"}))
 
 
 def test_a_finished_picture_can_be_continued(photo, style) -> None:
@@ -937,7 +960,7 @@ MASKS = st.sampled_from(["pixel", "corner", "stripes", "ramp", "faint", "full"])
             "colour_when": st.sampled_from(["before", "after"]),
             "statistic": st.sampled_from(["gram", "wasserstein"]),
             "style_scale": st.floats(0.25, 4),
-            "init": st.sampled_from(["content", "style", "noise"]),
+            "init": st.sampled_from(list(settings.CHOICES["init"])),
             "averaging": st.sampled_from([0.0, 0.9]),
             "original_size": st.booleans(),
             "optimiser": st.sampled_from(["lbfgs", "adam"]),

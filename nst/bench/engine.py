@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PAIRS = (("chelsea", "impasto"), ("coffee", "watercolour"))  # photo, style
-COARSE_STEPS = (12, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
+COARSE_STEPS = (8, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
 COARSEST_ON_GPU_PX = 200  # where a step on less takes as long, and each level is recorded anew
 MOST_STEPS = 400
 MARGIN = 0.998  # our own count of the cost comes from bfloat16; this makes sure that the textbook agrees
@@ -48,6 +48,7 @@ class Lever:
     dtype: torch.dtype | None = None  # None: the fastest here
     pyramid: bool = True
     photo_start: bool = True
+    coloured_start: bool = True
     photo_detail: bool = True
     optimiser: optimise.Make = optimise.BoxLBFGS
     changed: tuple[tuple[ModuleType, str, Any], ...] = ()  # names in our modules, and what they are meanwhile
@@ -63,6 +64,7 @@ LEVERS = {
     "the first convolution on matrix units": Lever("cuda", changed=((layers, "SPLIT", ()),)),
     "pooling in Triton": Lever("cuda", changed=((layers, "gpu_pooling", lambda: None),)),
     "coarse levels": Lever(pyramid=False),
+    "the style's colours in the start": Lever(coloured_start=False),
     "start from the photo": Lever(photo_start=False, photo_detail=False),
     "the photo's detail at finer levels": Lever(photo_detail=False),
     "frequency preconditioner": Lever(optimiser=partial(optimise.BoxLBFGS, power=0.0)),
@@ -197,7 +199,9 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
         extractor = FeatureExtractor(settings.layers, device=inputs.photo.device, dtype=lever.dtype or dtype)
         began = time.perf_counter()
         levels = levels_to_goal(inputs, MOST_STEPS, lever.pyramid)
-        image = inputs.photo if lever.photo_start else torch.full_like(inputs.photo, 0.5)
+        image = inputs.coloured([1.0]) if lever.coloured_start else inputs.photo
+        if not lever.photo_start:
+            image = torch.full_like(inputs.photo, 0.5)
         for level in levels:
             objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
             size = level.height, level.width

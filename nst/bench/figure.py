@@ -50,7 +50,7 @@ def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple
     settings, compute = same_cost_settings(), choose()
     seconds, started = 0.0, time.perf_counter()
     extractor = FeatureExtractor(settings.layers, device=compute.device, dtype=compute.dtype)
-    image = inputs.photo
+    image = inputs.coloured([1.0])
     for level in levels_to_goal(inputs, steps):
         objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
         image = images.enlarge(image, (level.height, level.width), inputs.photo)

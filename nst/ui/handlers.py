@@ -111,7 +111,7 @@ def stylise(
         size: Longer side of the result in pixels.
         quality: draft, balanced or fine.
         optimiser: lbfgs or adam.
-        init: Start from content, noise or style.
+        init: Start from content, coloured, noise or style.
         total_variation: Weight of the smoothing term.
         seed: Decides the noise; the same seed gives the same picture.
         start: A picture to start from instead of `init`.
