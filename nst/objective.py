@@ -101,5 +101,8 @@ class Objective:
         shares = [
             [region.share / region.energies[layer] for region in targets.regions] for layer in settings.style_layers
         ]
-        place = {"dtype": torch.float32, "device": targets.photo.device}
-        return torch.tensor(shares, **place), torch.tensor(list(settings.style_layers.values()), **place)
+        with torch.inference_mode(False):
+            return tuple(
+                torch.tensor(numbers, dtype=torch.float32, device=targets.photo.device)
+                for numbers in (shares, list(settings.style_layers.values()))
+            )
