@@ -38,7 +38,7 @@ CHOICES: dict[str, dict[str, str]] = {
     },
     "init": {
         "content": "the photo itself",
-        "coloured": "the photo in the style's colours: near the style after a few steps",
+        "coloured": "the photo in the style's colours",
         "noise": "grey noise: everything is invented",
         "style": "the style picture",
     },
