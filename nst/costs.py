@@ -82,7 +82,10 @@ def total_variation(image: Tensor) -> Tensor:
 
 
 class _SquaredDistance(torch.autograd.Function):
-    """Sum of (b - a)^2, in float32 or wider, of differences that are as narrow as a and b."""
+    """Sum of (b - a)^2, in float32 or wider, of differences that are as narrow as a and b.
+
+    To widen both first, as `mse_loss` needs, takes 0.1 of 3 ms of a gradient at 1024 px on a GPU.
+    """
 
     @staticmethod
     def forward(ctx, a: Tensor, b: Tensor) -> Tensor:

@@ -123,8 +123,8 @@ class Split:
 def convolve(x: Tensor, kernel: Kernel, rectify: bool = False, pooled: bool = False) -> Tensor:
     """3 x 3 convolution, and the relu that follows if `rectify`: (B, C, H, W) -> (B, C', H, W), padding being 1.
 
-    `pooled` says that a max pooling and another relu come next, whose gradients are enough: the relu here is only there
-    where it is for nothing.
+    `pooled` says that a max pooling with a relu of its own comes next. The gradient by this relu is then left to that
+    one, and the relu itself out, unless it costs nothing.
     """
     return _Convolution.apply(x, kernel, rectify, pooled)
 

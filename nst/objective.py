@@ -12,9 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from nst import costs, images, masks
+from nst.compute import true_float32
 from nst.features import FeatureExtractor
 from nst.settings import Settings
-from nst.targets import STATISTICS, Targets, true_float32
+from nst.targets import STATISTICS, Targets
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ class Objective:
         settings, targets = self.settings, self.targets
         shares = {layer: weight / targets.content_energy[layer] for layer, weight in settings.content_layers.items()}
         content = sum((share * contents[layer] for layer, share in shares.items()), torch.zeros_like(variation))
-        layers = self._style_layers(styles) if styles else variation.new_zeros(0)
-        style = (layers * self._constants[1]).sum()
+        shares_of_regions, lambdas = self._constants
+        layers = self._style_layers(styles, shares_of_regions) if styles else variation.new_zeros(0)
+        style = (layers * lambdas).sum()
         beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
         total = costs.total_cost(content, style, settings.alpha, beta)
         if settings.total_variation:
@@ -80,15 +82,15 @@ class Objective:
         """What a viewer sees of the picture, transparent parts being white: (1, 3, H, W) -> PIL RGB."""
         return images.to_picture(masks.compose(self.shown(image), torch.ones_like(image), self.targets.visible))
 
-    def _style_layers(self, styles: Mapping[str, Sequence[Any]]) -> Tensor:
-        """J_style[l] of all layers (L), from what the statistic measures in each region."""
+    def _style_layers(self, styles: Mapping[str, Sequence[Any]], shares: Tensor) -> Tensor:
+        """J_style[l] of all layers (L), from what is measured in each region and what that counts (L, R)."""
         cost, regions = STATISTICS[self.settings.statistic].cost, self.targets.regions
         found = [
             cost(region.targets[layer], measure)
             for layer in self.settings.style_layers
             for region, measure in zip(regions, styles[layer], strict=True)
         ]
-        return (torch.stack(found).view(-1, len(regions)) * self._constants[0]).sum(1)
+        return (torch.stack(found).view(-1, len(regions)) * shares).sum(1)
 
     @cached_property
     def _constants(self) -> tuple[Tensor, Tensor]:

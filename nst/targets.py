@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nst import costs, images, masks, tiles, walk, wasserstein
+from nst.compute import true_float32
 from nst.features import FeatureExtractor
 from nst.inputs import Inputs
 from nst.memo import Memo, digest
@@ -257,14 +257,3 @@ def _or_leave_out(energy: float) -> float:
     balanced: an infinite energy leaves its layer out, where the plain cost would outweigh all others a million times.
     """
     return energy or math.inf
-
-
-def true_float32(image: Tensor) -> AbstractContextManager:
-    """Convolutions in true float32, not TF32, where float32 is meant.
-
-    cuDNN takes the algorithms that it expects to be fastest: to try them out (`benchmark`) takes 0.3 to 0.5 s for each
-    new size, and steps were 0 to 2 % faster for it (H200, 128 to 2048 px); in float32 it also took 35 GB.
-    """
-    if not image.is_cuda:
-        return nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from nst import costs, heap
+from nst.compute import true_float32
 from nst.objective import Objective
-from nst.targets import STATISTICS, Gathered, part_of, true_float32, weight_of
+from nst.targets import STATISTICS, Gathered, part_of, weight_of
 from nst.tiles import Place
 from nst.walk import Walk
 from nst.wasserstein import Moments

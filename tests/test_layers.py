@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst import layers
+from nst.compute import true_float32
 from nst.layers import Direct, Split, convolve, max_pool
-from nst.targets import true_float32
 
 SIZES = pytest.mark.parametrize("size", [(9, 14), (8, 6), (2, 33), (1, 1)], ids=str)
 

@@ -88,21 +88,22 @@ def our_objective(inputs: Inputs, dtype: torch.dtype) -> Objective:
 
 
 def median_seconds(call: Callable[[], Any], repeats: int) -> float:
-    """Median wall time of a call after one to warm up, the device having finished."""
+    """Median wall time of a call after one to warm up."""
+    seconds_of(call)
+    return sorted(seconds_of(call) for _ in range(repeats))[repeats // 2]
 
-    def timed() -> float:
-        started = time.perf_counter()
-        call()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        return time.perf_counter() - started
 
-    timed()
-    return sorted(timed() for _ in range(repeats))[repeats // 2]
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Wall time of a call, the device having finished."""
+    started = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def as_in_a_run(objective: Objective, image: Tensor) -> Callable[[], Any]:
-    """The gradient there, recorded on CUDA, as a run has it."""
+    """A call that computes the gradient at this picture as a run does: on CUDA by a recorded step."""
     call = partial(objective, image)
     if not image.is_cuda:
         return call
@@ -215,7 +216,7 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
 
 
 def levels_to_goal(inputs: Inputs, last_steps: int, pyramid: bool = True) -> list[Level]:
-    """Of our side."""
+    """The levels of a run of ours that goes on until a goal, for so many steps at most."""
     levels = plan(*inputs.size, COARSE_STEPS, last_steps, pyramid=pyramid)
     least_px = COARSEST_ON_GPU_PX if inputs.photo.is_cuda else 0
     return [level for level in levels if level is levels[-1] or max(level.height, level.width) >= least_px]

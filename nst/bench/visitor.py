@@ -12,12 +12,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nst.bench.engine import EXAMPLES, PAIRS, Row, as_in_a_run, load_pair, median_seconds, our_objective
+from nst.bench.engine import EXAMPLES, PAIRS, Row, as_in_a_run, load_pair, median_seconds, our_objective, seconds_of
 from nst.bench.textbook import Textbook
 from nst.compute import choose
 from nst.settings import Settings
@@ -50,9 +51,8 @@ def picture(quick: bool) -> Iterator[Row]:
     sizes = ((128, "draft"),) if quick else ((256, "draft"), (384, "balanced"), (512, "balanced"), (1024, "balanced"))
     stylise(PHOTO, STYLE, Settings(size=64, quality="draft"))
     for size, quality in sizes:
-        began = time.perf_counter()
-        ends = [stylise(PHOTO, STYLE, Settings(size=size, quality=quality)) and time.perf_counter() for _ in range(2)]
-        yield {"px": size, "quality": quality, "first_s": ends[0] - began, "again_s": ends[1] - ends[0]}
+        run = partial(stylise, PHOTO, STYLE, Settings(size=size, quality=quality))
+        yield {"px": size, "quality": quality, "first_s": seconds_of(run), "again_s": seconds_of(run)}
 
 
 @contextmanager
