@@ -42,10 +42,10 @@ class CapturedStep:
         free, total = torch.cuda.mem_get_info(self.device)
         if free < total / 2:
             torch.cuda.empty_cache()  # what is recorded has memory of its own, and could not take this
-        graph = torch.cuda.CUDAGraph()
+        graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         try:
             with torch.cuda.device(self.device), torch.cuda.stream(self.stream):
-                graph.capture_begin(capture_error_mode="thread_local")  # other threads may go on with other work
+                graph.capture_begin(pool, capture_error_mode="thread_local")  # other threads may go on with other work
                 try:
                     self.step()
                 finally:
@@ -53,6 +53,7 @@ class CapturedStep:
         except RuntimeError as error:  # whatever CUDA, cuDNN or cuFFT do not let be recorded
             # The step's own, where ending the record failed as well. A name for it would keep the tensors of the step.
             self.failure = str(error.__context__ or error).splitlines()[0]
+            _clear_away(pool, self.device)
         else:
             self.graph = graph
 
@@ -63,6 +64,22 @@ class CapturedStep:
         with torch.cuda.stream(self.stream):
             self.step()
         current.wait_stream(self.stream)
+
+
+def _clear_away(pool: tuple[int, int], device: torch.device) -> None:
+    """What torch 2.11 leaves after a record that could not be ended: memory that nothing else may have
+    (pytorch/pytorch#190348), and a random generator that believes in the record still.
+    """
+    with torch.cuda.device(device):
+        index = torch.cuda.current_device()
+    try:
+        torch._C._cuda_endAllocateToPool(index, pool)
+    except RuntimeError:
+        pass  # it was ended; the graph releases its memory
+    else:
+        torch._C._cuda_releasePool(index, pool)
+    generator = torch.cuda.default_generators[index]
+    generator.graphsafe_set_state(generator.clone_state())
 
 
 def _taken(device: torch.device) -> torch.cuda.Stream:

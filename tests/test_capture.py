@@ -184,3 +184,22 @@ def test_what_cannot_be_recorded_runs_as_it_is_and_says_why() -> None:
         take()
     assert take.failure
     assert len(calls) >= WARM_UP_CALLS + 2
+
+
+@pytest.mark.gpu
+def test_a_failed_record_leaves_neither_memory_nor_a_waiting_generator() -> None:
+    def step() -> None:
+        torch.ones(2**26, device="cuda").sum().item()  # 256 MiB; waits for the device
+
+    def reserved() -> int:
+        torch.cuda.empty_cache()
+        return torch.cuda.memory_reserved()
+
+    step()
+    before = reserved()
+    take = CapturedStep(step, torch.device("cuda", 0))
+    for _ in range(WARM_UP_CALLS + 2):
+        take()
+    assert take.failure
+    assert reserved() < before + 2**26
+    assert torch.rand(8, device="cuda").max() < 1
