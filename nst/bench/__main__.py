@@ -49,6 +49,7 @@ def main() -> int:
     slowest = min((row["ratio"] for row in report.get("quality", [])), default=float("inf"))
     rows = [row for section in report.values() for row in section]
     broken = any(row.get(what) for row in rows for what in ("faults", "crashes", "hung"))
+    broken |= any(row.get("picture") == 0 for row in rows)  # of the crowd, nobody got one
     return 1 if broken or (options.quick and slowest < QUICK_RATIO) else 0
 
 

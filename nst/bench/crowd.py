@@ -21,6 +21,8 @@ def load(quick: bool) -> Iterator[Row]:
     """Clients who arrive within a minute for a default picture, a third of whom vanish while theirs is painted."""
     clients = 6 if quick else CLIENTS
     environment = {"NST_SESSIONS_PER_ADDRESS": "1000", "NST_QUEUE": str(3 if quick else 20)}
+    if quick:
+        environment["NST_MAX_SECONDS"] = "2"
     size = 128 if quick else 384
     with served(**environment) as (address, _):
         yield asyncio.run(_crowd(address, clients, ARRIVE_S * clients / CLIENTS, size))

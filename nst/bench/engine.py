@@ -137,12 +137,12 @@ def matmul_flop_per_s(device: torch.device, dtype: torch.dtype) -> float:
 def step(quick: bool) -> Iterator[Row]:
     """Seconds per step beside the textbook's, and the share of the matmul peak that ours reaches."""
     compute = choose()
-    for size in (128, 256) if quick else (128, 256, 512, 1024):
+    for size in (256,) if quick else (128, 256, 512, 1024):
         inputs = load_pair(PAIRS[0], size, compute.device)
         objective, textbook = our_objective(inputs, compute.dtype), Textbook(inputs)
         x = textbook.network_input(inputs.photo)
         before = matmul_flop_per_s(compute.device, compute.dtype)
-        ours = median_seconds(as_in_a_run(objective, inputs.photo), max(5, 4096 // size))
+        ours = median_seconds(as_in_a_run(objective, inputs.photo), 5 if quick else max(5, 4096 // size))
         peak = (before + matmul_flop_per_s(compute.device, compute.dtype)) / 2  # around ours: clocks drift
         theirs = median_seconds(partial(textbook.step, x), 3)
         rate = step_flop(*inputs.size) / ours
@@ -169,13 +169,13 @@ def threads(quick: bool) -> Iterator[Row]:
 def quality(quick: bool) -> Iterator[Row]:
     """Seconds to the best clamped cost that the textbook has shown after so many of its steps."""
     compute = choose()
-    marks = (100,) if quick else (100, 200, 400)
+    marks = (50,) if quick else (100, 200, 400)
     for size in (256,) if quick else (256, 384):
         for pair in PAIRS[:1] if quick else PAIRS:
             inputs = load_pair(pair, size, compute.device)
             textbook = Textbook(inputs)
             goal = math.inf
-            to_goal(inputs, goal, compute.dtype)  # warm up: the textbook's hundred steps do that for themselves
+            to_goal(inputs, goal, compute.dtype)  # warm up: the textbook's many steps do that for themselves
             for count, seconds, picture in textbook.run(max(marks)):
                 if count % 10 == 0:
                     goal = min(goal, textbook.clamped_cost(picture))

@@ -31,8 +31,8 @@ INSIDE = ("Traceback", 'File \\"', "site-packages", str(Path(__file__).parents[2
 
 def fuzz(quick: bool) -> Iterator[Row]:
     """Mutated files of every format, and requests with wrong values: how they end, and the slowest refusal."""
-    yield _fuzz_files(FILES // 15 if quick else FILES)
-    yield _fuzz_requests(REQUESTS // 15 if quick else REQUESTS)
+    yield _fuzz_files(FILES // 45 if quick else FILES)
+    yield _fuzz_requests(REQUESTS // 50 if quick else REQUESTS)
 
 
 def _fuzz_files(count: int) -> Row:
