@@ -15,7 +15,8 @@ from nst import costs, images, masks
 from nst.compute import true_float32
 from nst.features import FeatureExtractor
 from nst.settings import Settings
-from nst.targets import STATISTICS, Targets
+from nst.statistic import STATISTICS
+from nst.targets import Targets
 
 
 @dataclass(frozen=True)

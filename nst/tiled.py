@@ -11,7 +11,7 @@ from torch import Tensor
 from nst import costs, heap
 from nst.compute import true_float32
 from nst.objective import Objective
-from nst.targets import STATISTICS, Gathered, part_of, weight_of
+from nst.statistic import STATISTICS, Gathered, part_of, weight_of
 from nst.tiles import Place
 from nst.walk import Walk
 from nst.wasserstein import Moments

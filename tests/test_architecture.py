@@ -24,12 +24,13 @@ ROWS = [  # top to bottom; a module may import from lower rows only
         *("nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.walk"),
         *("nst.receptive", "nst.channels", "nst.studies"),
     },
-    {"nst.lbfgs", "nst.layers"},
+    {"nst.lbfgs", "nst.layers", "nst.statistic"},
     {
         *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
         *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.history", "nst.capture"),
         *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.winograd", "nst.pool"),
     },
+    {"nst.checks"},
 ]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
 PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "history", "layers", "tiles", "wasserstein", "winograd"}

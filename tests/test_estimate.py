@@ -9,9 +9,13 @@ from PIL import Image
 
 import nst
 from nst import Settings, estimate
+from nst.settings import QUALITIES
 
 
-def test_a_forecast_by_a_few_steps_is_near_the_run(photo: Image.Image, style: Image.Image) -> None:
+def test_a_forecast_by_a_few_steps_is_near_the_run(
+    photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUALITIES, "draft", (10, 6, 4))
     settings = Settings(size=128, quality="draft")
     nst.stylise(photo, style, settings)  # warm
     ratios: list[float] = []

@@ -24,10 +24,11 @@ from nst import Settings, weights
 from nst.events import Degraded, Step
 from nst.features import FeatureExtractor, See
 from nst.objective import Objective
+from nst.settings import QUALITIES
 from nst.tiled import TiledObjective
 from nst.ui import examples, handlers
 
-SMALL = {"size": 128, "quality": "draft"}
+SMALL = {"size": 128, "quality": "draft", "max_seconds": 2}
 HARMLESS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 NO_NETWORK = """
 import os, socket
@@ -85,6 +86,7 @@ def test_when_bfloat16_fails_the_run_goes_on_in_float32(begins, photo, style, mo
 
 
 def test_later_levels_stay_in_float32(photo, style, monkeypatch) -> None:
+    monkeypatch.setitem(QUALITIES, "draft", (5, 4, 3))
     seen = []
     poisoned(lambda network, call: seen.append(network.dtype) or (call >= 5 and seen[-1] != torch.float32), monkeypatch)
     notes, _, result = painted(photo, style, size=192, precision="bfloat16")

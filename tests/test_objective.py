@@ -9,9 +9,10 @@ from torch import Tensor
 from nst import Settings, colour, costs, images, masks
 from nst.features import FeatureExtractor, See
 from nst.inputs import Inputs
-from nst.objective import STATISTICS, Objective, Targets
+from nst.objective import Objective, Targets
 from nst.schedule import Level
 from nst.settings import LIMITS
+from nst.statistic import STATISTICS
 
 CPU = torch.device("cpu")
 BOTH = pytest.mark.parametrize("statistic", list(STATISTICS))

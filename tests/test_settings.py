@@ -7,9 +7,9 @@ import pytest
 from nst import Settings
 from nst.colour import METHODS
 from nst.features import BACKBONES, POOLINGS
-from nst.objective import STATISTICS
 from nst.optimise import OPTIMISERS
 from nst.settings import BLOCKS, CHOICES, LIMITS, QUALITIES, layer_names
+from nst.statistic import STATISTICS
 
 CONTRACT = {
     "alpha": 1.0,

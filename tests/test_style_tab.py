@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import gradio as gr
 import numpy as np
@@ -175,7 +176,9 @@ def test_a_walk_through_the_tab(page: Page) -> None:
 
 
 @pytest.mark.browser
-def test_one_lambda_at_a_time_is_painted_for_the_current_pair(page: Page) -> None:
+def test_one_lambda_at_a_time_is_painted_for_the_current_pair(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = studies.playground_settings
+    monkeypatch.setattr(studies, "playground_settings", lambda layer: replace(usual(layer), size=96, steps=6))
     page.get_by_role("tab", name="What is style?").click()
     page.locator("#paint-playground").click()
     expect(page.locator("#playground img")).to_have_count(3, timeout=WAIT_MS)

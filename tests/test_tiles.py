@@ -22,7 +22,8 @@ from nst.inputs import Inputs
 from nst.objective import Objective
 from nst.schedule import Level
 from nst.settings import layer_names
-from nst.targets import STATISTICS, Targets
+from nst.statistic import STATISTICS
+from nst.targets import Targets
 from nst.tiled import TiledObjective
 from nst.tiles import Stretch, spans, stretches
 from nst.walk import Walk
