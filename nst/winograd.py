@@ -24,7 +24,7 @@ from torch import Tensor
 OUT = 4  # outputs of a tile on each side, and the distance of tiles
 IN = 6  # its inputs: neighbouring tiles share two rows of them
 TILES = 256  # worked on at once: enough for matrix products at full speed, few enough for a cache
-FEWEST_PAIRS = 64 * 128  # of channels; with fewer the maps cost what the products save
+FEWEST_PAIRS = 128 * 256  # of channels; with fewer the maps cost what the products save
 
 INPUT = torch.tensor(  # B^T
     [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],

@@ -125,14 +125,11 @@ def test_gradient_is_zero_outside_the_masks(statistic: str, photo, style) -> Non
 
 
 def test_style_of_a_region_reaches_no_farther_than_its_layer_sees(photo, style) -> None:
-    """relu2_1 sees 4 px beyond the two of its cell; the composition is off, as if all were painted.
-
-    In float64: what Winograd's convolution leaves beyond, in float32, is rounding and not zero.
-    """
+    """relu2_1 sees 4 px beyond the two of its cell; the composition is off, as if all were painted."""
     chosen = {"alpha": 0, "content_layers": {}, "style_layers": {"relu2_1": 1.0}}
     drawn = (rectangle(0, 48, 0, 20), rectangle(10, 30, 40, 64))
     inputs = Inputs(tensor(photo), (tensor(style), tensor(style).flip(-2)), masks=drawn)
-    objective = objective_of(inputs, torch.float64, **chosen)
+    objective = objective_of(inputs, **chosen)
     assert len(objective.targets.regions) == 2
     for region, mask in zip(objective.targets.regions, drawn, strict=True):
         alone = dataclasses.replace(objective.targets, mask=None, regions=(region,))
