@@ -139,7 +139,7 @@ def test_killed_half_way_and_started_again_it_makes_the_pictures_of_single_runs(
     assert all(error in complaints for error in failed.values())
     assert "Traceback" not in complaints
     assert {path.name for path in (folder / "out").iterdir()} == {NAME, *(f"{stem}.png" for stem in GOOD)}
-    assert_like_single_runs(["p0", "p8", "p11 again"])
+    assert_like_single_runs(GOOD)
 
 
 @LINUX

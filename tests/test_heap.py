@@ -71,7 +71,7 @@ import nst
 noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8))
 nst.stylise(noise, noise, nst.Settings(size=64, steps=2, pyramid=False, device="cpu"))  # weights, libraries
 before = resident_mib()
-events = nst.stylise_events(noise, noise, nst.Settings(size=400, steps=2, pyramid=False, device="cpu"))
+events = nst.stylise_events(noise, noise, nst.Settings(size=512, steps=2, pyramid=False, device="cpu"))
 next(events), next(events)
 during = resident_mib()
 {}
