@@ -52,7 +52,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a page that is served, runs, only looked at from outside, take a third of their steps or less."""
+    """On a page that is served, runs, only looked at from outside, take about a third of their steps."""
     if "address" in request.fixturenames:
         from nst.ui import options
 

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +58,18 @@ def lines() -> list[dict]:
     return [json.loads(line) for line in manifest.read_text().splitlines()] if manifest.exists() else []
 
 
+def assert_like_single_runs(numbers: Iterable[int]) -> None:
+    """These pictures are what the command line makes of their photos alone, on as many threads as a node has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(CORES)
+    try:
+        for number in numbers:
+            assert main([f"in/p{number}.png", "style.png", "-o", "single.png", *QUICK]) == 0
+            assert Path(f"out/p{number}.png").read_bytes() == Path("single.png").read_bytes()
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_a_killed_node_loses_no_picture_and_paints_none_twice(
     nodes: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
@@ -94,13 +106,7 @@ def test_a_killed_node_loses_no_picture_and_paints_none_twice(
     assert written == Counter({f"p{number}.png": 1 for number in range(COUNT)} | {"corrupt.png": 1})
     assert len(sent) == COUNT + 1 + 1  # only what the dead node had in hand was sent again
     assert max(Counter(sent).values()) == batch.TRIES
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(CORES)
-    for number in range(0, COUNT, 3):
-        assert main([f"in/p{number}.png", "style.png", "-o", "single.png", *QUICK]) == 0
-        assert Path(f"out/p{number}.png").read_bytes() == Path("single.png").read_bytes()
-    torch.set_num_threads(threads)
+    assert_like_single_runs(range(0, COUNT, 3))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere", "auto"])
