@@ -12,10 +12,11 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401, on ZeroGPU it must come before torch
 
-from nst import heap
-from nst.ui import build, files, launch_options
+from nst import malloc
+from nst.ui import build, launch_options
+from nst.ui.server import files
 
-heap.prepare()
+malloc.prepare()
 files.keep_apart()
 demo = build()
 

@@ -15,8 +15,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import nst  # noqa: E402 (the folder above is not installed)
-from nst import studies  # noqa: E402
-from nst.ui import examples  # noqa: E402
+from nst.explain import layer_studies  # noqa: E402
+from nst.ui.server import examples  # noqa: E402
 
 SAVED_PX = 192
 
@@ -34,9 +34,9 @@ def paint(path: str, layers: Sequence[str], settings_of: Callable[[str], nst.Set
 
 def main() -> None:
     for path in examples.styles().values():
-        paint(path, studies.TEXTURE_LAYERS, studies.texture_settings)
+        paint(path, layer_studies.TEXTURE_LAYERS, layer_studies.texture_settings)
     for path in examples.photos().values():
-        paint(path, studies.CONTENT_LAYERS, studies.content_settings)
+        paint(path, layer_studies.CONTENT_LAYERS, layer_studies.content_settings)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import nst  # noqa: E402 (the folder above is not installed)
-from nst.ui import examples  # noqa: E402
-from nst.ui.presets import PRESETS  # noqa: E402
+from nst.ui.server import examples  # noqa: E402
+from nst.ui.stylise.presets import PRESETS  # noqa: E402
 
 SAMPLE_PX = 112  # shown at half of that, on a fine screen at all of it
 CARD_PX = (216, 144)

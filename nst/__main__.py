@@ -14,21 +14,22 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from nst import Degraded, Finished, Result, Settings, Started, Step, encode, heap, stylise_events
-from nst.batch import STATUSES, NoWorkersError, Report, run
-from nst.events import curve
-from nst.manifest import NAME, Manifest
-from nst.options import Parser, add_options, settings_of
-from nst.orders import named, read
-from nst.weights import WeightsError
-from nst.workers import Worker, local
+from nst import Degraded, Finished, Result, Settings, Started, Step, malloc, stylise_events
+from nst.batch.driver import STATUSES, NoWorkersError, Report, run
+from nst.batch.manifest import NAME, Manifest
+from nst.batch.options import Parser, add_options, settings_of
+from nst.batch.work_list import named, read
+from nst.batch.workers import Worker, local
+from nst.events import curve_csv
+from nst.features.weights import WeightsError
+from nst.images import encode
 
 PROGRAM = "python -m nst"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 when all was painted, 1 when some of a batch failed, 2 for bad input, 130 when interrupted."""
-    heap.prepare()
+    malloc.prepare()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _batch(arguments[1:]) if arguments[:1] == ["batch"] else _single(arguments)
@@ -59,7 +60,7 @@ def _single(arguments: Sequence[str]) -> int:
         result = _paint(options, settings_of(options))
         encode.save(result.painting.pixels(), options.output, options.bits or 8)
         if options.costs and result.history:
-            options.costs.write_bytes(curve(result.history).encode())
+            options.costs.write_bytes(curve_csv(result.history).encode())
     except OSError as error:
         raise ValueError(
             f"{options.output} cannot be written ({error.strerror or error}); choose another place"
@@ -164,10 +165,10 @@ def _crew(options: argparse.Namespace, device: str) -> list[Worker]:
     if not options.ray:
         return local(device, options.workers)
     try:
-        from nst import cluster  # Ray is not among the requirements
+        from nst.batch import ray_workers  # Ray is not among the requirements
     except ImportError:
         raise ValueError("--ray needs Ray; install it: pip install ray") from None
-    return cluster.workers(options.ray, options.workers)
+    return ray_workers.workers(options.ray, options.workers)
 
 
 class _Stopped(BaseException):

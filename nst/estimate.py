@@ -15,9 +15,10 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from nst import images, memory
-from nst.compute import choose
+from nst import memory
+from nst.device import choose_device
 from nst.events import Result
+from nst.images import pictures
 from nst.schedule import STEP_OVERHEAD_PX, Level, plan
 from nst.settings import QUALITIES, Settings
 from nst.transfer import stylise
@@ -34,7 +35,7 @@ MEASURING = threading.Lock()  # who asks while another measures waits for its an
 
 def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
     """The levels of a run for a photo of this shape; the header of its file is enough."""
-    size = images.painting_size(images.result_size(picture, settings.size))
+    size = pictures.painting_size(pictures.result_size(picture, settings.size))
     return plan(*size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
 
 
@@ -77,12 +78,12 @@ def memory_mib(levels: Sequence[Level], settings: Settings) -> float:
 
 
 def _device(settings: Settings) -> str:
-    return choose(settings.device).device.type
+    return choose_device(settings.device).device.type
 
 
 def _memory(level: Level, settings: Settings) -> memory.Memory:
-    compute = choose(settings.device, settings.precision)
-    return memory.choose(settings, (level.height, level.width), compute.device, compute.dtype)
+    compute = choose_device(settings.device, settings.precision)
+    return memory.plan_memory(settings, (level.height, level.width), compute.device, compute.dtype)
 
 
 def _kind(settings: Settings) -> tuple:

@@ -78,7 +78,7 @@ class Finished:
 Event = Started | Step | Degraded | Finished
 
 
-def curve(history: Sequence[Costs]) -> str:
+def curve_csv(history: Sequence[Costs]) -> str:
     """The loss curve as CSV, unweighted costs: a row per step, a column per style layer. Empty without a step."""
     rows = [{**dataclasses.asdict(costs), "size": max(costs.size), **costs.style_layers} for costs in history]
     if not rows:

@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst import images
-from nst.compute import Compute, choose
-from nst.decode import on_white
-from nst.features import smallest_side
-from nst.inputs import Inputs
-from nst.lbfgs import BoxLBFGS
-from nst.masks import both
-from nst.optimise import Make
+from nst.device import Compute, choose_device
+from nst.features.extractor import smallest_side
+from nst.images import pictures
+from nst.images.decode import on_white
+from nst.images.masks import both
+from nst.optimise.lbfgs import BoxLBFGS
+from nst.optimise.loop import Make
+from nst.scaled_pictures import Inputs
 from nst.schedule import Level, plan
 from nst.settings import LIMITS, QUALITIES, Settings
 
@@ -39,49 +39,49 @@ class Job:
     @classmethod
     def of(
         cls,
-        content: images.Source,
-        styles: Sequence[images.Source],
+        content: pictures.Source,
+        styles: Sequence[pictures.Source],
         settings: Settings,
-        masks: Sequence[images.Source],
-        start: images.Source | None,
+        masks: Sequence[pictures.Source],
+        start: pictures.Source | None,
     ) -> Job:
         _check_counts(len(styles), len(masks), settings)
-        photo = images.load(content, "photo")
+        photo = pictures.load(content, "photo")
         _check_original_size(photo, settings)
-        paintings = [images.load(source, "style picture") for source in styles]
+        paintings = [pictures.load(source, "style picture") for source in styles]
         drawn = [_mask(source, number, len(masks)) for number, source in enumerate(masks, start=1)]
-        compute = choose(settings.device, settings.precision)
+        compute = choose_device(settings.device, settings.precision)
         least_px = max(LIMITS.smallest_side, smallest_side(settings.layers, settings.backbone))
         inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px)
         _check_shown(inputs)
-        first = None if start is None else _first(images.load(start, "start picture"), 2 * max(inputs.size))
+        first = None if start is None else _first(pictures.load(start, "start picture"), 2 * max(inputs.size))
         levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
         return cls(photo, drawn, inputs, first, settings, compute, levels)
 
     def preview(self) -> Image.Image:
         """The photo at the size asked for, transparent parts white."""
-        return on_white(images.scaled(self.photo, images.result_size(self.photo, self.settings.size)))
+        return on_white(pictures.scaled(self.photo, pictures.result_size(self.photo, self.settings.size)))
 
     def begin(self) -> Tensor:
         """The picture that the first level starts from, sRGB (1, 3, H, W) in [0, 1]."""
         level, inputs, init = self.levels[0], self.inputs, self.settings.init
         size = level.height, level.width
         if self.start is not None:
-            return images.cover(self.start.to(inputs.photo.device), size)
+            return pictures.cover(self.start.to(inputs.photo.device), size)
         if init == "noise":
             generator = torch.Generator().manual_seed(self.settings.seed)  # on the CPU: the same for every device
             return (0.5 + 0.1 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1).to(inputs.photo.device)
         if init == "coloured":
-            return images.resize(inputs.coloured(self.settings.style_blend or (1.0,) * len(inputs.paintings)), size)
+            return pictures.resize(inputs.coloured(self.settings.style_blend or (1.0,) * len(inputs.paintings)), size)
         if init == "style":
-            return images.cover(inputs.paintings[0], size)
-        return images.resize(inputs.photo, size)
+            return pictures.cover(inputs.paintings[0], size)
+        return pictures.resize(inputs.photo, size)
 
     def at_size(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         """A level's picture for the next one, of this size: (1, 3, h, w) -> (1, 3, *size)."""
         if self.start is None and self.settings.init in ("content", "coloured"):
-            return images.enlarge(image, size, self.inputs.photo)
-        return images.resize(image, size)
+            return pictures.enlarge(image, size, self.inputs.photo)
+        return pictures.resize(image, size)
 
     def optimiser(self, level: Level) -> str | Make:
         """What takes a level's steps, as `nst.optimise.minimise` wants it.
@@ -127,9 +127,9 @@ def _mask_name(number: int, count: int) -> str:
     return "mask" if count == 1 else f"mask {number}"
 
 
-def _mask(source: images.Source, number: int, count: int) -> Image.Image:
+def _mask(source: pictures.Source, number: int, count: int) -> Image.Image:
     name = _mask_name(number, count)
-    mask = images.to_mask(source, name)
+    mask = pictures.to_mask(source, name)
     if mask.getextrema()[1] == 0:
         raise ValueError(f"the {name} is empty; paint where the style goes, or leave the mask out")
     return mask
@@ -137,5 +137,5 @@ def _mask(source: images.Source, number: int, count: int) -> Image.Image:
 
 def _first(picture: Image.Image, most_px: int) -> Tensor:
     """The start picture, no larger than useful: sRGB (1, 3, H, W)."""
-    size = images.result_size(picture, min(max(picture.size), most_px))
-    return images.to_tensor(images.scaled(images.split(picture)[0], size))
+    size = pictures.result_size(picture, min(max(picture.size), most_px))
+    return pictures.to_tensor(pictures.scaled(pictures.split(picture)[0], size))

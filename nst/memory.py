@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from nst.history import CHUNK, history_for
-from nst.layers import kernel_elements
+from nst.features.layers import kernel_elements
+from nst.objective.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
+from nst.optimise.lbfgs_pairs import CHUNK, pairs_for
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
-from nst.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 
 OutOfMemoryError = torch.OutOfMemoryError  # by this name also for those who do not import torch
 
@@ -47,7 +47,7 @@ class Memory:
         return self.tile_bytes is not None
 
 
-def choose(settings: Settings, size: Sequence[int], device: torch.device, dtype: torch.dtype) -> Memory:
+def plan_memory(settings: Settings, size: Sequence[int], device: torch.device, dtype: torch.dtype) -> Memory:
     """Whole or in tiles, for a picture of this size (height, width), with an estimate of what that takes."""
     free_mib = available_mib(device)
     path = path_of(settings)
@@ -100,7 +100,7 @@ def _optimiser_bytes(settings: Settings, pixels: int) -> float:
     length = 3 * pixels
     if settings.optimiser != "lbfgs":
         return 2 * 4 * length
-    pairs, dtype = history_for(length, settings.steps or QUALITIES[settings.quality][-1], torch.float32)
+    pairs, dtype = pairs_for(length, settings.steps or QUALITIES[settings.quality][-1], torch.float32)
     return 2 * pairs * (dtype.itemsize * length + 4 * min(CHUNK, length))
 
 

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from nst import images
 from nst.events import Result
+from nst.images import pictures
 from nst.settings import LIMITS, Settings
 
 KEYWORD = "nst"  # of the PNG text that holds the recipe
@@ -106,12 +106,12 @@ class Recipe:
         return cls(result.settings, inputs, versions, str(result.compute), result.stopped, steps, finite, height, width)
 
 
-def fingerprint(picture: images.Source, name: str = "picture") -> str:
+def fingerprint(picture: pictures.Source, name: str = "picture") -> str:
     """SHA-256 of size and upright sRGB pixels, as 64 hexadecimal digits: saving losslessly keeps it.
 
     Colours under full transparency do not count: no run sees them, and other programs change them at will.
     """
-    seen = images.load(picture, name)
+    seen = pictures.load(picture, name)
     if seen.mode == "RGBA":
         seen.paste((0, 0, 0, 0), mask=seen.getchannel("A").point([255] + [0] * 255))
     digest = hashlib.sha256(f"{seen.mode} {seen.width} {seen.height} ".encode())
@@ -120,10 +120,10 @@ def fingerprint(picture: images.Source, name: str = "picture") -> str:
 
 
 def fingerprints(
-    photo: images.Source,
-    styles: Sequence[images.Source],
-    masks: Sequence[images.Source] = (),
-    start: images.Source | None = None,
+    photo: pictures.Source,
+    styles: Sequence[pictures.Source],
+    masks: Sequence[pictures.Source] = (),
+    start: pictures.Source | None = None,
 ) -> dict[str, str]:
     """A run's input pictures (PIL or paths) -> their fingerprints by name: photo, style 1 ..., mask 1 ..., start.
 
@@ -131,7 +131,7 @@ def fingerprints(
     """
     named = {"photo": photo}
     named |= {f"style {number}": style for number, style in enumerate(styles, start=1)}
-    named |= {f"mask {number}": images.to_mask(mask) for number, mask in enumerate(masks, start=1)}
+    named |= {f"mask {number}": pictures.to_mask(mask) for number, mask in enumerate(masks, start=1)}
     named |= {} if start is None else {"start": start}
     return {name: fingerprint(picture, name) for name, picture in named.items()}
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
-
-from nst import checks
 
 # Backbone -> number of convolutions in each of its five blocks (Simonyan & Zisserman 2014, configurations E and D).
 BLOCKS: dict[str, tuple[int, ...]] = {
@@ -168,18 +167,18 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, words in CHOICES.items():
-            checks.choice(name, getattr(self, name), words)
+            _check_choice(name, getattr(self, name), words)
         for name in ("alpha", "beta", "total_variation"):
-            checks.number(name, getattr(self, name), 0, LIMITS.weight)
-        checks.number("style_scale", self.style_scale, LIMITS.smallest_style_scale, LIMITS.style_scale)
-        checks.number("averaging", self.averaging, 0, LIMITS.averaging)
+            _check_number(name, getattr(self, name), 0, LIMITS.weight)
+        _check_number("style_scale", self.style_scale, LIMITS.smallest_style_scale, LIMITS.style_scale)
+        _check_number("averaging", self.averaging, 0, LIMITS.averaging)
         for name in ("colour_amount", "mask_edge", "plateau"):
-            checks.number(name, getattr(self, name), 0, 1)
+            _check_number(name, getattr(self, name), 0, 1)
         for name in ("pyramid", "balance", "original_size"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
-        checks.integer("size", self.size, LIMITS.smallest_size, LIMITS.size, unit=" px")
-        checks.integer("seed", self.seed, 0, 2**63 - 1)
+        _check_integer("size", self.size, LIMITS.smallest_size, LIMITS.size, unit=" px")
+        _check_integer("seed", self.seed, 0, 2**63 - 1)
         self._check_optional()
         if not isinstance(self.device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise ValueError(f"device={self.device!r} is not known; choose auto, cpu, cuda or cuda:N")
@@ -195,11 +194,11 @@ class Settings:
 
     def _check_optional(self) -> None:
         if self.steps is not None:
-            checks.integer("steps", self.steps, 1, LIMITS.steps)
+            _check_integer("steps", self.steps, 1, LIMITS.steps)
         if self.tile_px is not None:
-            checks.integer("tile_px", self.tile_px, LIMITS.smallest_tile, LIMITS.size, unit=" px")
+            _check_integer("tile_px", self.tile_px, LIMITS.smallest_tile, LIMITS.size, unit=" px")
         if self.max_seconds is not None:
-            checks.number("max_seconds", self.max_seconds, 0, 86_400)
+            _check_number("max_seconds", self.max_seconds, 0, 86_400)
 
     def _check_layers(self) -> None:
         for name in ("content_layers", "style_layers"):
@@ -212,7 +211,7 @@ class Settings:
                     raise ValueError(
                         f"{name} has {layer!r}, not a layer of {self.backbone}; choose from {' '.join(legal)}"
                     )
-                checks.number(f"{name}[{layer!r}]", weight, 0, LIMITS.weight)
+                _check_number(f"{name}[{layer!r}]", weight, 0, LIMITS.weight)
             object.__setattr__(self, name, dict(layers))  # a copy: a later change by the caller must not reach the run
         for name, weight in (("content_layers", self.alpha), ("style_layers", self.beta)):
             if weight > 0 and not any(getattr(self, name).values()):
@@ -233,7 +232,28 @@ class Settings:
         if not 1 <= len(blend) <= LIMITS.styles:
             raise ValueError(f"style_blend has {len(blend)} weights; give 1 to {LIMITS.styles}, one per style")
         for index, weight in enumerate(blend):
-            checks.number(f"style_blend[{index}]", weight, 0, LIMITS.weight)
+            _check_number(f"style_blend[{index}]", weight, 0, LIMITS.weight)
         if sum(blend) == 0:
             raise ValueError(f"style_blend={blend} has only zeros; raise the weight of at least one style")
         object.__setattr__(self, "style_blend", blend)
+
+
+def _check_choice(name: str, value: Any, words: Mapping[str, str]) -> None:
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{name}={value!r} is not known; choose from {', '.join(words)}")
+
+
+def _check_number(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or value != value:  # NaN
+        raise ValueError(f"{name}={value!r} must be a number from {low:g} to {high:g}")
+    if not low <= value <= high:
+        raise ValueError(f"{name}={value!s:.40} is outside {low:g} to {high:g}; choose a number inside")
+
+
+def _check_integer(name: str, value: Any, low: int, high: int, unit: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name}={value!r} must be a whole number from {low} to {high}{unit}")
+    if value > high:
+        raise ValueError(f"{name}={value}{unit} is over the limit of {high}{unit}; choose a smaller {name}")
+    if value < low:
+        raise ValueError(f"{name}={value}{unit} is under the limit of {low}{unit}; choose a larger {name}")

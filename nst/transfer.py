@@ -11,31 +11,32 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst import heap, images, memory
+from nst import malloc, memory
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
-from nst.features import FeatureExtractor
+from nst.features.extractor import FeatureExtractor
+from nst.images import pictures
+from nst.images.painting import Painting
 from nst.job import Job
-from nst.memo import Memo
-from nst.objective import Objective, Targets
-from nst.optimise import DivergedError, Make, minimise
-from nst.painting import Painting
+from nst.objective.objective import Objective, Targets
+from nst.objective.style_cache import StyleCache
+from nst.objective.tiled import TiledObjective
+from nst.objective.tiles import MIB
+from nst.optimise.loop import DivergedError, Make, minimise
 from nst.schedule import Level
 from nst.settings import Settings
-from nst.tiled import TiledObjective
-from nst.tiles import MIB
 
 PREVIEW_EVERY_S = 0.25
 PLATEAU_STEPS = 10
 
 
 def stylise(
-    content: images.Source,
-    styles: images.Source | Sequence[images.Source],
+    content: pictures.Source,
+    styles: pictures.Source | Sequence[pictures.Source],
     settings: Settings | None = None,
     *,
-    masks: images.Source | Sequence[images.Source] = (),
-    start: images.Source | None = None,
-    memo: Memo | None = None,
+    masks: pictures.Source | Sequence[pictures.Source] = (),
+    start: pictures.Source | None = None,
+    memo: StyleCache | None = None,
 ) -> Result:
     """Repaint `content` in the style of `styles` (`images.Source`) and give back the picture and its loss curve.
 
@@ -48,13 +49,13 @@ def stylise(
 
 
 def stylise_events(
-    content: images.Source,
-    styles: images.Source | Sequence[images.Source],
+    content: pictures.Source,
+    styles: pictures.Source | Sequence[pictures.Source],
     settings: Settings | None = None,
     *,
-    masks: images.Source | Sequence[images.Source] = (),
-    start: images.Source | None = None,
-    memo: Memo | None = None,
+    masks: pictures.Source | Sequence[pictures.Source] = (),
+    start: pictures.Source | None = None,
+    memo: StyleCache | None = None,
 ) -> Iterator[Event]:
     """The same run as a stream: one `Started`, a `Step` per step, perhaps `Degraded`, and `Finished` at the end.
 
@@ -63,21 +64,21 @@ def stylise_events(
     return _run(Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start), memo)
 
 
-def _listed(sources: images.Source | Sequence[images.Source]) -> list[images.Source]:
+def _listed(sources: pictures.Source | Sequence[pictures.Source]) -> list[pictures.Source]:
     one = isinstance(sources, (str, bytes, Image.Image)) or not isinstance(sources, Sequence)
     return [sources] if one else list(sources)
 
 
-def _run(job: Job, memo: Memo | None) -> Iterator[Event]:
+def _run(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     """The events of a run, after which, however it ends, its memory goes back to the system."""
     try:
         yield from _events(job, memo)
     finally:
-        heap.trim()
+        malloc.trim()
         torch.cuda.empty_cache()  # each level recorded a step, whose memory no other can use
 
 
-def _events(job: Job, memo: Memo | None) -> Iterator[Event]:
+def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     settings, compute = job.settings, job.compute
     planned = sum(level.steps for level in job.levels)
     image = job.begin()
@@ -104,7 +105,7 @@ class _Run:
     """A job under way, and what it does when a level cannot go on as it began."""
 
     job: Job
-    memo: Memo | None
+    memo: StyleCache | None
     extractor: FeatureExtractor
     clock: _Clock
     history: list[Costs] = field(default_factory=list)
@@ -115,7 +116,9 @@ class _Run:
         When memory runs out it goes on in tiles, and again in smaller ones; when numbers do, in float32.
         """
         size, taken = (level.height, level.width), len(self.history)
-        tile_bytes = memory.choose(self.job.settings, size, self.job.compute.device, self.extractor.dtype).tile_bytes
+        tile_bytes = memory.plan_memory(
+            self.job.settings, size, self.job.compute.device, self.extractor.dtype
+        ).tile_bytes
         while True:
             left = dataclasses.replace(level, steps=level.steps - (len(self.history) - taken))
             try:

@@ -54,11 +54,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a page that is served, runs, only looked at from outside, take about a third of their steps."""
     if "address" in request.fixturenames:
-        from nst.ui import options
+        from nst.ui.stylise import variants
 
         monkeypatch.setitem(QUALITIES, "draft", (5, 4, 3))
         monkeypatch.setitem(QUALITIES, "balanced", (14, 10, 8))
-        monkeypatch.setattr(options, "STEPS_OF_ONE_LEVEL", 6)
+        monkeypatch.setattr(variants, "STEPS_OF_ONE_LEVEL", 6)
 
 
 @pytest.fixture(scope="session")

@@ -1,118 +1,128 @@
-"""The import rule of the design, checked from the source: imports point down, gradio and torch stay in their rooms."""
+"""The import rule of the house, checked from the source: imports point down, gradio and torch stay in their rooms."""
 
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS = [  # top to bottom; a module may import from lower rows only
+FLOORS = (  # from the ground up: a room imports from itself and from lower floors only
+    {"nst.settings", "nst.events", "nst.schedule", "nst.device", "nst.malloc", "nst.costs", "nst.optimise"},
+    {"nst.images", "nst.features"},
+    {"nst.scaled_pictures", "nst.recipe"},
+    {"nst.objective", "nst.explain"},
+    {"nst.memory", "nst.job"},
+    {"nst.transfer", "nst"},
+    {"nst.estimate", "nst.batch"},
+    {"nst.ui", "nst.__main__", "nst.bench"},
     {"app"},
-    {"nst.ui"},
-    {"nst.__main__", "nst.bench"},
-    {"nst.batch", "nst.cluster"},
-    {"nst.workers", "nst.orders", "nst.estimate"},
-    {"nst.options"},
-    {"nst", "nst.transfer", "nst.explain", "nst.compare", "nst.recipe", "nst.address", "nst.timelapse"},
-    {"nst.job", "nst.tiled"},
-    {"nst.objective", "nst.painting"},
-    {"nst.targets"},
-    {"nst.inputs", "nst.memory"},
-    {
-        *("nst.features", "nst.images", "nst.encode", "nst.optimise", "nst.walk"),
-        *("nst.receptive", "nst.channels", "nst.studies"),
-    },
-    {"nst.lbfgs", "nst.layers", "nst.statistic"},
-    {
-        *("nst.settings", "nst.events", "nst.weights", "nst.compute", "nst.schedule", "nst.tiles"),
-        *("nst.costs", "nst.colour", "nst.masks", "nst.wasserstein", "nst.history", "nst.capture"),
-        *("nst.decode", "nst.memo", "nst.manifest", "nst.heap", "nst.winograd", "nst.pool"),
-    },
-    {"nst.checks"},
-]
+)
+ROOMS = set().union(*FLOORS)
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
-PURE = {"costs", "colour", "masks", "schedule", "lbfgs", "history", "layers", "tiles", "wasserstein", "winograd"}
-PURE_MAY_IMPORT = {
-    "__future__",
-    "collections.abc",
-    "dataclasses",
-    "functools",
-    "itertools",
-    "math",
-    "typing",
-    "torch",
-    "torch.nn.functional",
-    "nst.history",
-    "nst.pool",
-    "nst.winograd",
+MATHEMATICS = {
+    *("nst.costs", "nst.schedule", "nst.images.colour", "nst.images.masks", "nst.features.layers"),
+    *("nst.features.winograd", "nst.objective.tiles", "nst.objective.wasserstein"),
+    *("nst.optimise.lbfgs", "nst.optimise.lbfgs_pairs"),
 }
+MATHEMATICS_MAY_IMPORT = {
+    *("__future__", "collections", "dataclasses", "functools", "itertools", "math", "typing", "torch"),
+    *("nst.costs", "nst.features", "nst.optimise"),
+}
+LONGEST_FILE, SHORTEST_FILE = 400, 30  # lines
+LONGEST_FUNCTION = 45  # lines
 
 
 def module_of(path: Path) -> str:
-    name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    return room_of(name)
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def room_of(name: str) -> str:
-    """A package of several modules, such as the page, is one room."""
-    return next((room for room in ("nst.ui", "nst.bench") if name.startswith(room)), name)
+def room_of(module: str) -> str:
+    """`nst.features.layers` is in the room `nst.features`; a name of the package itself is in `nst`."""
+    parts = module.split(".")
+    return next((room for end in (2, 1) if (room := ".".join(parts[:end])) in ROOMS), module)
 
 
-def row_of(module: str) -> int:
-    return next(index for index, row in enumerate(ROWS) if module in row)
+def floor_of(room: str) -> int:
+    return next(number for number, floor in enumerate(FLOORS, start=1) if room in floor)
 
 
-def imported_modules(source: str) -> set[str]:
-    """Every module that the source names in an import, `from nst import costs` counting as nst.costs."""
+@functools.cache
+def imported_modules(source: str) -> frozenset[str]:
+    """Every module that runs an import of the source; `from nst import costs` counts as nst.costs."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue  # no import when the program runs
+        waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             inside = {f"{node.module}.{alias.name}" for alias in node.names}
-            known = {name for name in inside if any(room_of(name) in row for row in ROWS)}
-            found |= known or {node.module}
-    return {room_of(name) for name in found}
+            found |= {name for name in inside if name in ROOMS} or {node.module}
+    return frozenset(found)
 
 
-def upward_imports(module: str, source: str) -> set[str]:
-    """Imports of our own modules that are not in a lower row; a room may use its own furniture (nst.ui)."""
-    own = {name for name in imported_modules(source) if name == "nst" or name.startswith("nst.")}
-    return {name for name in own - {module} if not is_below(name, module)}
+def upward_imports(room: str, source: str) -> set[str]:
+    """Rooms that the source of this room imports from, and that are not on a lower floor."""
+    own = {room_of(name) for name in imported_modules(source) if name.split(".")[0] in ("nst", "app", "tests")}
+    return {other for other in own - {room} if other not in ROOMS or not is_below(other, room)}
 
 
-def is_below(imported: str, module: str) -> bool:
-    if module == "nst":  # the package's public names are those of its row and below
-        return row_of(imported) >= row_of("nst")
-    return row_of(imported) > row_of(module)
+def is_below(imported: str, room: str) -> bool:
+    if room == "nst":  # the package's face hands on names of its own floor
+        return floor_of(imported) <= floor_of("nst")
+    return floor_of(imported) < floor_of(room)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
 def test_imports_point_down(path: Path) -> None:
-    assert upward_imports(module_of(path), path.read_text()) == set()
+    assert upward_imports(room_of(module_of(path)), path.read_text()) == set()
 
 
 def test_the_rule_sees_upward_and_sideways_imports() -> None:
     assert upward_imports("nst.costs", "from nst.settings import LIMITS") == {"nst.settings"}
     assert upward_imports("nst.optimise", "import nst.transfer") == {"nst.transfer"}
     assert upward_imports("nst.transfer", "def f():\n    from nst.ui import build") == {"nst.ui"}
-    assert upward_imports("nst.transfer", "from nst import costs, images") == set()
+    assert upward_imports("nst.features", "from nst.objective.tiles import Place") == {"nst.objective"}
+    assert upward_imports("nst.bench", "from tests.load import fuzz") == {"tests.load"}
+    assert upward_imports("nst.transfer", "from nst import costs, memory\nfrom nst.images import pictures") == set()
+    assert upward_imports("nst.events", "if TYPE_CHECKING:\n    from nst.settings import Settings") == set()
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
 def test_gradio_and_torch_stay_in_their_rooms(path: Path) -> None:
     packages = {name.split(".")[0] for name in imported_modules(path.read_text())}
-    module = module_of(path)
-    assert "gradio" not in packages or module in {"app", "nst.ui"}
-    assert "torch" not in packages or module not in {"app", "nst.ui"}
+    room = room_of(module_of(path))
+    assert "gradio" not in packages or room in {"app", "nst.ui"}
+    assert "torch" not in packages or room not in {"app", "nst.ui"}
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.stem in PURE], ids=lambda path: path.stem)
-def test_mathematics_does_no_input_or_output(path: Path) -> None:
-    assert imported_modules(path.read_text()) <= PURE_MAY_IMPORT
+@pytest.mark.parametrize("module", sorted(MATHEMATICS))
+def test_mathematics_does_no_input_or_output(module: str) -> None:
+    imported = imported_modules((ROOT / (module.replace(".", "/") + ".py")).read_text())
+    assert {room_of(name) if name.startswith("nst") else name.split(".")[0] for name in imported} <= (
+        MATHEMATICS_MAY_IMPORT
+    )
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if "__" not in path.stem], ids=module_of)
+def test_files_and_functions_have_a_size_one_can_read(path: Path) -> None:
+    source = path.read_text()
+    lines = source.count("\n")
+    assert lines <= LONGEST_FILE, "split the file by concepts"
+    assert lines >= SHORTEST_FILE or path.name == "app.py", "let it join the file whose thought it completes"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            signature = node.body[0].lineno - node.lineno + len(ast.get_docstring(node) or "") // 60
+            assert node.end_lineno - node.lineno - signature <= LONGEST_FUNCTION, (
+                f"{node.name} does not fit on a screen"
+            )
 
 
 def test_the_top_level_holds_what_the_design_allows() -> None:

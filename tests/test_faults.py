@@ -16,17 +16,18 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from PIL import Image
-from test_long_life import serve
-from test_requests import usual
+from serving import serve, usual_values
 
 import nst
-from nst import Settings, weights
+from nst import Settings
 from nst.events import Degraded, Step
-from nst.features import FeatureExtractor, See
-from nst.objective import Objective
+from nst.features import weights
+from nst.features.extractor import FeatureExtractor, OnLayer
+from nst.objective.objective import Objective
+from nst.objective.tiled import TiledObjective
 from nst.settings import QUALITIES
-from nst.tiled import TiledObjective
-from nst.ui import examples, handlers
+from nst.ui.server import examples
+from nst.ui.stylise import handlers
 
 SMALL = {"size": 128, "quality": "draft", "max_seconds": 2}
 HARMLESS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
@@ -57,7 +58,7 @@ def poisoned(when: Callable[[FeatureExtractor, int], bool], monkeypatch: pytest.
     """The network answers NaN when this says so of it and the number of its call."""
     usual, calls = FeatureExtractor.show, []
 
-    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: OnLayer) -> None:
         calls.append(image)
         factor = torch.nan if when(self, len(calls)) else 1.0
         usual(self, image, lambda layer, activations: see(layer, factor * activations))
@@ -105,7 +106,7 @@ def test_one_bad_step_is_taken_back_and_told(photo, style, monkeypatch) -> None:
 
 def sentence_of(caplog: pytest.LogCaptureFixture) -> str:
     """How a run on the page ends that cannot go on: the status and the error are one sentence."""
-    given = {**usual(*examples.first_sight()[:2]), "other_layers": []}
+    given = {**usual_values(*examples.first_sight()[:2]), "other_layers": []}
     run, shown = handlers.paint(*given.values()), []
     with pytest.raises(gr.Error) as raised:
         shown.extend(status for *_, status, _ in run)
@@ -156,7 +157,7 @@ def test_a_full_disk_fails_one_request_and_not_the_page(tmp_path: Path) -> None:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, usual_limit[1]))
         upload = httpx.post(f"{address}gradio_api/upload", files=[("files", ("a.jpg", Path(photo).read_bytes()))])
         assert (upload.status_code, upload.text) == (500, "Internal Server Error")
-        asked = usual(*there)
+        asked = usual_values(*there)
         sent = httpx.post(f"{address}gradio_api/call/stylise", json={"data": list(asked.values())}).json()
         told = httpx.get(f"{address}gradio_api/call/stylise/{sent['event_id']}", timeout=60).text
         assert "event: error" in told

@@ -7,9 +7,9 @@ import torch
 
 import nst
 from nst import Degraded, Settings, Step, memory
-from nst.objective import Objective
-from nst.tiled import TiledObjective
-from nst.tiles import MIB
+from nst.objective.objective import Objective
+from nst.objective.tiled import TiledObjective
+from nst.objective.tiles import MIB
 
 CPU = torch.device("cpu")
 SIZE = (768, 1024)
@@ -24,7 +24,7 @@ def free(monkeypatch: pytest.MonkeyPatch):
 
 
 def chosen(size: tuple[int, int] = SIZE, device: str = "cpu", **given: object) -> memory.Memory:
-    return memory.choose(Settings(**given), size, torch.device(device), torch.float32)
+    return memory.plan_memory(Settings(**given), size, torch.device(device), torch.float32)
 
 
 def test_default_sizes_are_seen_whole(free) -> None:
@@ -107,7 +107,7 @@ def test_estimate_is_near_the_measured_peak(longer: int, tile_px: int | None) ->
     )
     settings = Settings(size=longer, tile_px=tile_px, pyramid=False, steps=2, precision="float32")
     size = longer * 3 // 4, longer
-    expected = memory.choose(settings, size, CPU, torch.float32).mib
+    expected = memory.plan_memory(settings, size, CPU, torch.float32).mib
     assert float(run.stdout) == pytest.approx(expected, rel=0.25)
 
 

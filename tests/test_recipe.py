@@ -21,8 +21,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
 
-from nst import Costs, Settings, address, encode, recipe, stylise
+from nst import Costs, Settings, recipe, stylise
+from nst.images import encode
 from nst.settings import BLOCKS, CHOICES, LIMITS, layer_names
+from nst.ui.stylise import share
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 OTHER = {  # a legal value for each field that is not its default
@@ -161,7 +163,7 @@ def test_every_field_comes_back_from_png_and_address(name: str) -> None:
     assert OTHER[name] != getattr(Settings(), name)
     settings = Settings(**{name: OTHER[name]})
     assert getattr(recipe.read(holding(recipe.text(made(settings))["nst"])).settings, name) == OTHER[name]
-    assert address.from_query(address.to_query(settings)) == ({name: OTHER[name]}, [])
+    assert share.from_query(share.to_query(settings)) == ({name: OTHER[name]}, [])
 
 
 @pytest.mark.parametrize("format", ["png", "png16"])
@@ -179,7 +181,7 @@ def test_numpy_numbers_are_written() -> None:
     found = recipe.read(holding(recipe.text(made(settings))["nst"])).settings
     assert found == settings
     assert (type(found.size), type(found.beta)) == (int, float)
-    assert Settings(**address.from_query(address.to_query(settings))[0]) == settings
+    assert Settings(**share.from_query(share.to_query(settings))[0]) == settings
 
 
 def test_the_file_says_what_it_is_to_people_and_programs() -> None:
@@ -416,8 +418,8 @@ def test_longest_recipe_is_within_the_limits() -> None:
     longest = made(settings, inputs=inputs, costs=costs, compute="x" * 200)
     assert len(recipe.text(longest)["nst"]) < recipe.LONGEST_TEXT / 3
     assert recipe.read(holding(recipe.text(longest)["nst"])) == longest
-    assert len(address.to_query(settings)) < address.LONGEST_QUERY / 1.9
-    assert address.from_query(address.to_query(settings))[1] == []
+    assert len(share.to_query(settings)) < share.LONGEST_QUERY / 1.9
+    assert share.from_query(share.to_query(settings))[1] == []
 
 
 def saved(format: str) -> bytes:
@@ -552,12 +554,12 @@ def test_unreadable_input_is_named(photo: Image.Image, tmp_path: Path) -> None:
 @examples(max_examples=150, deadline=None)
 @given(all_settings())
 def test_settings_come_back_from_the_address(settings: Settings) -> None:
-    query = address.to_query(settings)
-    changes, notices = address.from_query(query)
+    query = share.to_query(settings)
+    changes, notices = share.from_query(query)
     assert notices == []
     assert Settings(**changes) == settings
-    assert address.from_query("?" + query) == address.from_query(dict(parse_qsl(query, keep_blank_values=True)))
-    assert address.from_query("?" + query) == (changes, [])
+    assert share.from_query("?" + query) == share.from_query(dict(parse_qsl(query, keep_blank_values=True)))
+    assert share.from_query("?" + query) == (changes, [])
 
 
 @pytest.mark.parametrize(
@@ -572,7 +574,7 @@ def test_settings_come_back_from_the_address(settings: Settings) -> None:
     ],
 )
 def test_address_is_short_and_readable(settings: Settings, query: str) -> None:
-    assert address.to_query(settings) == query
+    assert share.to_query(settings) == query
 
 
 BAD = [
@@ -602,35 +604,35 @@ BAD = [
 
 @pytest.mark.parametrize(("query", "name", "reason"), BAD, ids=lambda part: part[:30])
 def test_bad_value_in_an_address_is_left_out_with_a_notice(query: str, name: str, reason: str) -> None:
-    changes, notices = address.from_query(f"alpha=2&{query}&steps=9")
+    changes, notices = share.from_query(f"alpha=2&{query}&steps=9")
     assert changes == {"alpha": 2.0, "steps": 9}
     assert len(notices) == 1
     assert notices[0].startswith(f"{name} in the address is ignored: ")
     assert reason in notices[0]
     assert notices[0].endswith(".")
-    assert len(notices[0]) <= address.LONGEST_NOTICE + 1
+    assert len(notices[0]) <= share.LONGEST_NOTICE + 1
     assert notices[0].isprintable()
 
 
 def test_values_that_need_each_other_are_taken_together() -> None:
-    changes, notices = address.from_query("total_variation=1&beta=0&style_layers=&alpha=0")
+    changes, notices = share.from_query("total_variation=1&beta=0&style_layers=&alpha=0")
     assert (changes, notices) == ({"alpha": 0, "beta": 0, "style_layers": {}, "total_variation": 1}, [])
-    changes, notices = address.from_query("alpha=0&beta=0")
+    changes, notices = share.from_query("alpha=0&beta=0")
     assert changes == {"alpha": 0.0}
     assert "nothing to minimise" in notices[0]
-    changes, notices = address.from_query("style_layers=relu3_4:1&backbone=vgg16-torchvision")
+    changes, notices = share.from_query("style_layers=relu3_4:1&backbone=vgg16-torchvision")
     assert changes == {"style_layers": {"relu3_4": 1.0}}
     assert notices[0].startswith("backbone in the address is ignored: style_layers has 'relu3_4'")
 
 
 def test_what_others_put_into_an_address_is_left_alone() -> None:
-    assert address.from_query("__theme=dark&utm_source=x&strength=3&size=64&__class__=1") == ({"size": 64}, [])
+    assert share.from_query("__theme=dark&utm_source=x&strength=3&size=64&__class__=1") == ({"size": 64}, [])
 
 
 def test_address_that_is_too_long_is_ignored_whole() -> None:
-    padding = "x" * address.LONGEST_QUERY
+    padding = "x" * share.LONGEST_QUERY
     for query in (f"size=64&quality={padding}", {"size": "64", "quality": padding}, f"size=64&{padding}"):
-        changes, notices = address.from_query(query)
+        changes, notices = share.from_query(query)
         assert changes == {}
         assert len(notices) == 1
         assert "over 8192 characters" in notices[0]
@@ -647,7 +649,7 @@ values = st.one_of(
 @examples(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from([*FIELDS, "other"]), values, max_size=8) | st.text(max_size=200))
 def test_no_address_raises_and_what_is_left_is_legal(query: str | dict[str, str]) -> None:
-    changes, notices = address.from_query(query)
+    changes, notices = share.from_query(query)
     Settings(**changes)
     if isinstance(query, dict):
         assert len(changes) + len(notices) == len(query.keys() & FIELDS.keys())

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from nst import Settings
-from nst.colour import METHODS
-from nst.features import BACKBONES, POOLINGS
-from nst.optimise import OPTIMISERS
+from nst.features.extractor import BACKBONES, POOLINGS
+from nst.images.colour import METHODS
+from nst.objective.statistics import STATISTICS
+from nst.optimise.loop import OPTIMISERS
 from nst.settings import BLOCKS, CHOICES, LIMITS, QUALITIES, layer_names
-from nst.statistic import STATISTICS
 
 CONTRACT = {
     "alpha": 1.0,

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nst
-from nst import Degraded, Finished, Result, Settings, Started, Step, costs, images, job, schedule, settings, transfer
-from nst.decode import on_white
-from nst.features import FeatureExtractor, See
-from nst.inputs import COLOURED
-from nst.optimise import Evaluation, minimise
+from nst import Degraded, Finished, Result, Settings, Started, Step, costs, job, schedule, settings, transfer
+from nst.features.extractor import FeatureExtractor, OnLayer
+from nst.images import pictures
+from nst.images.decode import on_white
+from nst.optimise.loop import Evaluation, minimise
+from nst.scaled_pictures import COLOURED
 
 LAMBDAS = Settings().style_layers
 STYLE_LAYERS = list(LAMBDAS)
@@ -46,7 +47,7 @@ def activations(monkeypatch: pytest.MonkeyPatch) -> list[list[weakref.ref]]:
     """Weak references to all activations, a list for each time that the network saw a picture."""
     seen, plain = [], FeatureExtractor.show
 
-    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: OnLayer) -> None:
         now: list[weakref.ref] = []
         plain(self, image, lambda layer, activations: (now.append(weakref.ref(activations)), see(layer, activations)))
         seen.append(now)
@@ -62,7 +63,8 @@ def balanced_costs(picture: Image.Image, photo: Image.Image, style: Image.Image)
         [round(side * max(picture.size) / max(style.size)) for side in style.size], Image.Resampling.LANCZOS
     )
     a, a_content, a_style = (
-        extractor(images.to_tensor(p)) for p in (picture, photo.resize(picture.size, Image.Resampling.LANCZOS), scaled)
+        extractor(pictures.to_tensor(p))
+        for p in (picture, photo.resize(picture.size, Image.Resampling.LANCZOS), scaled)
     )
     content = costs.content_cost(a_content["relu4_2"], a["relu4_2"]) / costs.content_cost(
         a_content["relu4_2"], 0 * a["relu4_2"]
@@ -156,20 +158,18 @@ def test_content_is_summed_with_its_layers_weights(photo, style) -> None:
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
 def test_unbalanced_costs_are_the_plain_formulas_of_the_picture(optimiser: str, photo, style, monkeypatch) -> None:
     photo, style = photo.resize((64, 48)), style.resize((64, 48))  # the sizes of the run: nothing is scaled
-    pictures, to_picture = [], images.to_picture
-    monkeypatch.setattr(
-        images, "to_picture", lambda image: pictures.append(image.detach().clone()) or to_picture(image)
-    )
+    shown, to_picture = [], pictures.to_picture
+    monkeypatch.setattr(pictures, "to_picture", lambda image: shown.append(image.detach().clone()) or to_picture(image))
     chosen = quick(balance=False, precision="float32", optimiser=optimiser, alpha=3.0, beta=0.5, steps=3)
     last = nst.stylise(photo, style, chosen).history[-1]
     extractor = FeatureExtractor(["relu4_2", *STYLE_LAYERS], replicate_edges=True)
-    a, a_content, a_style = map(extractor, (pictures[-1], images.to_tensor(photo), images.to_tensor(style)))
+    a, a_content, a_style = map(extractor, (shown[-1], pictures.to_tensor(photo), pictures.to_tensor(style)))
     assert last.content == pytest.approx(costs.content_cost(a_content["relu4_2"], a["relu4_2"]).item(), rel=1e-3)
     assert last.style == pytest.approx(costs.style_cost(a_style, a, LAMBDAS).item(), rel=1e-3)
     for layer, cost in last.style_layers.items():
         assert cost == pytest.approx(costs.style_layer_cost(a_style[layer], a[layer]).item(), rel=1e-3)
     assert last.total == pytest.approx(costs.total_cost(last.content, last.style, 3.0, 0.5), rel=1e-5)
-    assert last.total_variation == pytest.approx(costs.total_variation(pictures[-1]).item(), rel=1e-4)
+    assert last.total_variation == pytest.approx(costs.total_variation(shown[-1]).item(), rel=1e-4)
 
 
 def test_content_cost_starts_at_zero_and_grows(photo, style) -> None:
@@ -366,7 +366,7 @@ def test_thin_and_tiny_photos_are_painted_larger_and_shrunk_again(photo, style, 
     thin = photo.resize((width, height))
     result = nst.stylise(thin, style, quick(steps=1))
     assert max(result.image.size) == 64
-    assert result.image.size == images.result_size(thin, 64)[::-1]
+    assert result.image.size == pictures.result_size(thin, 64)[::-1]
     assert min(result.history[-1].size) >= 16
 
 
@@ -390,7 +390,7 @@ def test_diverging_run_ends_with_the_last_good_picture(good: int, optimiser: str
     """The network gives NaN from some evaluation on; its first two calls are for the targets."""
     calls, plain = [], FeatureExtractor.show
 
-    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: OnLayer) -> None:
         calls.append(image)
         factor = 1.0 if len(calls) <= 2 + good else float("nan")
         plain(self, image, lambda layer, activations: see(layer, factor * activations))
@@ -506,7 +506,7 @@ def test_last_preview_is_the_result_on_white(transparent: bool, photo, style) ->
     events = list(nst.stylise_events(source, style, quick(averaging=0.5), masks=part(photo, 0, 0, 0.5, 1)))
     shown, finished = np.asarray(events[-2].preview, int), np.asarray(on_white(events[-1].result.image), int)
     assert np.abs(shown - finished).max() <= 1  # one of them composes rounded numbers
-    first = np.asarray(on_white(images.scaled(images.load(source), (48, 64))), int)
+    first = np.asarray(on_white(pictures.scaled(pictures.load(source), (48, 64))), int)
     assert np.abs(np.asarray(events[0].preview, int) - first).max() == 0
 
 
@@ -514,7 +514,7 @@ def test_mask_and_transparency_meet(photo, style) -> None:
     clear = with_alpha(photo, Image.linear_gradient("L"))
     chosen = quick(original_size=True, colour="symmetric")
     image = nst.stylise(clear, style, chosen, masks=part(photo, 0, 0, 0.5, 1)).image
-    found, expected = np.asarray(image), np.asarray(images.load(clear))
+    found, expected = np.asarray(image), np.asarray(pictures.load(clear))
     assert np.array_equal(found[:, 80:], expected[:, 80:])
     assert np.array_equal(found[..., 3], expected[..., 3])
     assert (found[:, :80, :3] != expected[:, :80, :3]).any()
@@ -640,7 +640,7 @@ def test_style_scale_changes_the_strokes(scale: float, photo, style, monkeypatch
     """The extractor sees the style picture at that size beside the photo."""
     seen, plain = [], FeatureExtractor.show
 
-    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: OnLayer) -> None:
         seen.append(tuple(image.shape[-2:]))
         plain(self, image, see)
 
@@ -694,13 +694,13 @@ def test_start_picture_is_what_the_run_starts_from(photo, style) -> None:
 def test_start_is_the_first_picture_the_network_sees_after_the_targets(photo, style, other_style, monkeypatch) -> None:
     seen, plain = [], FeatureExtractor.show
 
-    def show(self: FeatureExtractor, image: torch.Tensor, see: See) -> None:
+    def show(self: FeatureExtractor, image: torch.Tensor, see: OnLayer) -> None:
         seen.append(image.detach().clone())
         plain(self, image, see)
 
     monkeypatch.setattr(FeatureExtractor, "show", show)
     nst.stylise(photo, style, quick(steps=1), start=other_style)  # tall: what stands out is cut off
-    expected = images.to_tensor(other_style.resize((64, 85), Image.Resampling.BICUBIC).crop((0, 18, 64, 66)))
+    expected = pictures.to_tensor(other_style.resize((64, 85), Image.Resampling.BICUBIC).crop((0, 18, 64, 66)))
     assert (seen[2] - expected).abs().mean() < 0.02
 
 
@@ -711,8 +711,8 @@ def test_a_coloured_start_has_the_colours_of_the_styles_where_they_go(photo, sty
     def mean(pixels: torch.Tensor) -> torch.Tensor:
         return pixels.mean((0, 2, 3))
 
-    plain = images.to_tensor(photo.resize((64, 48), Image.Resampling.LANCZOS))
-    painted = images.to_tensor(style)
+    plain = pictures.to_tensor(photo.resize((64, 48), Image.Resampling.LANCZOS))
+    painted = pictures.to_tensor(style)
     assert torch.allclose(mean(start(style)), mean(plain).lerp(mean(painted), COLOURED), atol=0.02)
     blended = start(style, other_style, style_blend=(1, 3))
     assert torch.allclose(blended, (start(style) + 3 * start(other_style)) / 4, atol=1e-5)
@@ -789,7 +789,7 @@ def test_last_cost_is_that_of_the_picture_shown(decay: float, photo, style) -> N
     result = nst.stylise(small_photo, small_style, chosen)
     extractor = FeatureExtractor(chosen.layers, replicate_edges=True)
     a, a_content, a_style = map(
-        extractor, (result.painting.painted, images.to_tensor(small_photo), images.to_tensor(small_style))
+        extractor, (result.painting.painted, pictures.to_tensor(small_photo), pictures.to_tensor(small_style))
     )
     last = result.history[-1]
     assert last.content == pytest.approx(costs.content_cost(a_content["relu4_2"], a["relu4_2"]).item(), rel=1e-3)
@@ -898,7 +898,7 @@ def test_twenty_to_one_works_with_everything_at_once(shape: tuple[int, int], siz
     mask = part(thin, 0, 0, 0.5, 1)
     chosen = quick(size=size, steps=1, mask_edge=0.02, colour="symmetric", averaging=0.5, statistic="wasserstein")
     result = nst.stylise(thin, with_alpha(style, mask), chosen, masks=mask, start=style)
-    assert result.image.size == images.result_size(thin, size)[::-1]
+    assert result.image.size == pictures.result_size(thin, size)[::-1]
     assert np.isfinite(all_numbers(result)).all()
     assert nst.stylise(thin, style, quick(size=size, steps=1, original_size=True)).image.size == shape
 
@@ -973,7 +973,7 @@ def test_any_pictures_masks_and_settings_give_a_finite_picture_of_the_right_size
     )
     masks = [any_mask(kind, shapes[0]) for kind in drawn]
     result = nst.stylise(photo, [style] * max(1, len(masks)), quick(steps=1, **chosen), masks=masks)
-    size = shapes[0] if chosen["original_size"] else images.result_size(photo, chosen["size"])[::-1]
+    size = shapes[0] if chosen["original_size"] else pictures.result_size(photo, chosen["size"])[::-1]
     assert result.image.size == size
     assert (result.image.mode == "RGBA") == (modes[0] in ("LA", "P", "RGBA", "RGBa"))
     assert result.stopped == "completed"
@@ -982,7 +982,7 @@ def test_any_pictures_masks_and_settings_give_a_finite_picture_of_the_right_size
     assert np.isfinite(pixels).all()
     assert 0 <= pixels.min() <= pixels.max() <= 1
     if masks:
-        original = images.to_pixels(result.painting.photo)
+        original = pictures.to_pixels(result.painting.photo)
         untouched = (result.painting.mask == 0)[0, 0].numpy()
         assert np.array_equal(pixels[untouched, :3], original[untouched])
 

@@ -6,13 +6,18 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
-from nst.bench import crowd, engine, figure, fuzz, many, size, soak, visitor
-from nst.compute import choose
+from nst.bench import engine, figure, many, size, visitor
+from nst.bench.engine import Row
+from nst.device import choose_device
 
-SECTIONS = {
+Section = Callable[[bool], Iterator[Row]]  # whether it should be quick -> the rows of a table
+Report = dict[str, list[Row]]
+
+SECTIONS: dict[str, Section] = {
     "step": engine.step,
     "quality": engine.quality,
     "picture": visitor.picture,
@@ -25,35 +30,39 @@ SECTIONS = {
     "batch": many.many,
     "crews": many.crews,
     "tiles": size.tiles,
-    "soak": soak.soak,
-    "fuzz": fuzz.fuzz,
-    "load": crowd.load,
 }
-QUICK_SECTIONS = ("step", "quality", "fuzz", "load")
+QUICK_SECTIONS = ("step", "quality")
 QUICK_RATIO = 5.0  # a check of direction, not of figures
 
 
 def main() -> int:
-    """Run the sections asked for; 1 when a quick run is not clearly faster than the textbook, or something broke."""
-    parser = argparse.ArgumentParser(prog="python -m nst.bench", description="Measure speed and memory.")
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)}; all when none is named")
-    parser.add_argument("--quick", action="store_true", help="small sizes; fails unless the ratio is over 5")
-    options = parser.parse_args()
-    if unknown := set(options.sections) - set(SECTIONS):
-        parser.error(f"{min(unknown)!r} is no section; choose from {', '.join(SECTIONS)}")
-    sections = options.sections or (QUICK_SECTIONS if options.quick else list(SECTIONS))
-    machine = {"compute": str(choose()), "threads": torch.get_num_threads(), "python": platform.python_version()}
-    print(f"{machine['compute']}; {machine['threads']} threads; torch {torch.__version__}")
-    report = {name: _table(name, SECTIONS[name](options.quick)) for name in sections}
-    print(json.dumps({**machine, "torch": torch.__version__, **report}))
+    """Run the sections asked for; 1 when a quick run is not clearly faster than the textbook."""
+    report, quick = measured("python -m nst.bench", "Measure speed and memory.", SECTIONS, QUICK_SECTIONS)
     slowest = min((row["ratio"] for row in report.get("quality", [])), default=float("inf"))
-    rows = [row for section in report.values() for row in section]
-    broken = any(row.get(what) for row in rows for what in ("faults", "crashes", "hung"))
-    broken |= any(row.get("picture") == 0 for row in rows)  # of the crowd, nobody got one
-    return 1 if broken or (options.quick and slowest < QUICK_RATIO) else 0
+    return int(quick and slowest < QUICK_RATIO)
 
 
-def _table(name: str, rows) -> list[engine.Row]:
+def measured(
+    program: str, description: str, sections: Mapping[str, Section], quick_sections: tuple[str, ...]
+) -> tuple[Report, bool]:
+    """Read the command line and run the sections it names, printing their tables -> (rows by section, quick or not)."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(sections)}; all when none is named")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"small sizes; only {', '.join(quick_sections)} by default"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.sections) - set(sections):
+        parser.error(f"{min(unknown)!r} is no section; choose from {', '.join(sections)}")
+    names = options.sections or (quick_sections if options.quick else list(sections))
+    machine = {"compute": str(choose_device()), "threads": torch.get_num_threads(), "python": platform.python_version()}
+    print(f"{machine['compute']}; {machine['threads']} threads; torch {torch.__version__}")
+    report = {name: _table(name, sections[name](options.quick)) for name in names}
+    print(json.dumps({**machine, "torch": torch.__version__, **report}))
+    return report, options.quick
+
+
+def _table(name: str, rows: Iterator[Row]) -> list[Row]:
     """Print the rows as they come, under their names, and return them."""
     done = []
     for row in rows:

@@ -20,13 +20,15 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from nst import images, layers, optimise, weights, winograd
 from nst.bench.textbook import CHANNELS, Textbook, same_cost_settings
-from nst.capture import WARM_UP_CALLS, CapturedStep
-from nst.compute import choose
-from nst.features import FeatureExtractor, kept_kernels
-from nst.inputs import Inputs
-from nst.objective import Objective, Targets
+from nst.device import choose_device
+from nst.features import layers, weights, winograd
+from nst.features.extractor import FeatureExtractor, kept_kernels
+from nst.images import pictures
+from nst.objective.objective import Objective, Targets
+from nst.optimise import loop
+from nst.optimise.cuda_graph import WARM_UP_CALLS, CapturedStep
+from nst.scaled_pictures import Inputs
 from nst.schedule import Level, plan
 from nst.settings import Settings, layer_names
 
@@ -50,7 +52,7 @@ class Lever:
     photo_start: bool = True
     coloured_start: bool = True
     photo_detail: bool = True
-    optimiser: optimise.Make = optimise.BoxLBFGS
+    optimiser: loop.Make = loop.BoxLBFGS
     changed: tuple[tuple[ModuleType, str, Any], ...] = ()  # names in our modules, and what they are meanwhile
 
 
@@ -59,7 +61,7 @@ LEVERS = {
     "bfloat16": Lever(dtype=torch.float32),
     "weights packed once": Lever("cpu", changed=((layers, "PACKED_DTYPES", ()),)),
     "Winograd's convolution": Lever("cpu", changed=((winograd, "FEWEST_PAIRS", math.inf),)),
-    "steps recorded as a graph": Lever("cuda", changed=((optimise, "CapturedStep", lambda step, device: step),)),
+    "steps recorded as a graph": Lever("cuda", changed=((loop, "CapturedStep", lambda step, device: step),)),
     "bias and relu in the convolution": Lever("cuda", changed=((layers, "FUSED_DTYPES", ()),)),
     "the first convolution on matrix units": Lever("cuda", changed=((layers, "SPLIT", ()),)),
     "pooling in Triton": Lever("cuda", changed=((layers, "gpu_pooling", lambda: None),)),
@@ -67,17 +69,17 @@ LEVERS = {
     "the style's colours in the start": Lever(coloured_start=False),
     "start from the photo": Lever(photo_start=False, photo_detail=False),
     "the photo's detail at finer levels": Lever(photo_detail=False),
-    "frequency preconditioner": Lever(optimiser=partial(optimise.BoxLBFGS, power=0.0)),
-    "local step lengths": Lever(optimiser=partial(optimise.BoxLBFGS, local=0.0)),
-    "doubled initial scale": Lever(optimiser=partial(optimise.BoxLBFGS, gain=1.0)),
-    "L-BFGS (Adam instead)": Lever(optimiser=optimise.ProjectedAdam),
+    "frequency preconditioner": Lever(optimiser=partial(loop.BoxLBFGS, power=0.0)),
+    "local step lengths": Lever(optimiser=partial(loop.BoxLBFGS, local=0.0)),
+    "doubled initial scale": Lever(optimiser=partial(loop.BoxLBFGS, gain=1.0)),
+    "L-BFGS (Adam instead)": Lever(optimiser=loop.ProjectedAdam),
 }
 
 
 def load_pair(pair: tuple[str, str], size: int, device: torch.device) -> Inputs:
     """Two example pictures at the size of a run."""
     photo, style = (EXAMPLES / folder / f"{name}.jpg" for folder, name in zip(("photos", "styles"), pair, strict=True))
-    return Inputs.of(images.load(photo), [images.load(style)], Settings(size=size), device)
+    return Inputs.of(pictures.load(photo), [pictures.load(style)], Settings(size=size), device)
 
 
 def our_objective(inputs: Inputs, dtype: torch.dtype) -> Objective:
@@ -136,7 +138,7 @@ def matmul_flop_per_s(device: torch.device, dtype: torch.dtype) -> float:
 
 def step(quick: bool) -> Iterator[Row]:
     """Seconds per step beside the textbook's, and the share of the matmul peak that ours reaches."""
-    compute = choose()
+    compute = choose_device()
     for size in (256,) if quick else (128, 256, 512, 1024):
         inputs = load_pair(PAIRS[0], size, compute.device)
         objective, textbook = our_objective(inputs, compute.dtype), Textbook(inputs)
@@ -154,7 +156,7 @@ def step(quick: bool) -> Iterator[Row]:
 
 def threads(quick: bool) -> Iterator[Row]:
     """Seconds per step at 256 px on 1, 2 and 4 threads, and how much faster than on one."""
-    compute, usual = choose(), torch.get_num_threads()
+    compute, usual = choose_device(), torch.get_num_threads()
     inputs = load_pair(PAIRS[0], 256, compute.device)
     objective = our_objective(inputs, compute.dtype)
     alone = math.nan
@@ -168,7 +170,7 @@ def threads(quick: bool) -> Iterator[Row]:
 
 def quality(quick: bool) -> Iterator[Row]:
     """Seconds to the best clamped cost that the textbook has shown after so many of its steps."""
-    compute = choose()
+    compute = choose_device()
     marks = (50,) if quick else (100, 200, 400)
     for size in (256,) if quick else (256, 384):
         for pair in PAIRS[:1] if quick else PAIRS:
@@ -206,8 +208,8 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
         for level in levels:
             objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
             size = level.height, level.width
-            image = images.enlarge(image, size, inputs.photo) if lever.photo_detail else images.resize(image, size)
-            steps = optimise.minimise(objective, image, level.steps, lever.optimiser)
+            image = pictures.enlarge(image, size, inputs.photo) if lever.photo_detail else pictures.resize(image, size)
+            steps = loop.minimise(objective, image, level.steps, lever.optimiser)
             for count, evaluation in enumerate(steps, start=1):
                 image = evaluation.image
                 if level is levels[-1] and evaluation.cost <= MARGIN * goal:
@@ -227,7 +229,7 @@ def ablation(quick: bool) -> Iterator[Row]:
 
     At 256 px, and at 512 px on a GPU, where smaller pictures have no coarse level.
     """
-    compute = choose()
+    compute = choose_device()
     on_gpu = compute.device.type == "cuda"
     inputs = load_pair(PAIRS[0], 512 if on_gpu else 256, compute.device)
     textbook = Textbook(inputs)

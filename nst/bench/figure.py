@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
-from nst import images, optimise
 from nst.bench.engine import EXAMPLES, PAIRS, Row, levels_to_goal, load_pair
 from nst.bench.textbook import Textbook, same_cost_settings
-from nst.compute import choose
-from nst.features import FeatureExtractor
-from nst.inputs import Inputs
-from nst.objective import Objective, Targets
+from nst.device import choose_device
+from nst.features.extractor import FeatureExtractor
+from nst.images import pictures
+from nst.objective.objective import Objective, Targets
+from nst.optimise import loop
+from nst.scaled_pictures import Inputs
 
 FILE = EXAMPLES / "figures" / "cost_against_seconds.svg"
 TEXTBOOK_STEPS, OUR_STEPS = 200, 100
@@ -28,7 +29,7 @@ def figure(quick: bool) -> Iterator[Row]:
     points: dict[tuple[int, str, str], list[tuple[float, float]]] = {}
     for size in SIZES[:1] if quick else SIZES:
         for pair in PAIRS[:1] if quick else PAIRS:
-            inputs = load_pair(pair, size, choose().device)
+            inputs = load_pair(pair, size, choose_device().device)
             textbook = Textbook(inputs)
             theirs = list(_textbook_curve(textbook, 20 if quick else TEXTBOOK_STEPS))
             ours = list(_our_curve(inputs, textbook, 20 if quick else OUR_STEPS))
@@ -47,18 +48,18 @@ def _textbook_curve(textbook: Textbook, steps: int) -> Iterator[tuple[float, flo
 
 def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple[float, float]]:
     """Seconds and the textbook's own count of the cost, small levels scaled up for it."""
-    settings, compute = same_cost_settings(), choose()
+    settings, compute = same_cost_settings(), choose_device()
     seconds, started = 0.0, time.perf_counter()
     extractor = FeatureExtractor(settings.layers, device=compute.device, dtype=compute.dtype)
     image = inputs.coloured([1.0])
     for level in levels_to_goal(inputs, steps):
         objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
-        image = images.enlarge(image, (level.height, level.width), inputs.photo)
-        for count, evaluation in enumerate(optimise.minimise(objective, image, level.steps), start=1):
+        image = pictures.enlarge(image, (level.height, level.width), inputs.photo)
+        for count, evaluation in enumerate(loop.minimise(objective, image, level.steps), start=1):
             image = evaluation.image
             if count % EVERY == 0 or count == level.steps:
                 seconds += time.perf_counter() - started
-                yield seconds, textbook.clamped_cost(images.resize(image, inputs.size))
+                yield seconds, textbook.clamped_cost(pictures.resize(image, inputs.size))
                 started = time.perf_counter()
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from nst import batch, workers
+from nst.batch import driver, workers
+from nst.batch.manifest import Manifest
+from nst.batch.work_list import WorkItem
 from nst.bench.engine import Row
 from nst.bench.visitor import PHOTO, STYLE
-from nst.manifest import Manifest
-from nst.memo import Memo
-from nst.orders import Order
+from nst.objective.style_cache import StyleCache
 from nst.settings import Settings
 from nst.transfer import stylise
 
@@ -29,7 +29,7 @@ def many(quick: bool) -> Iterator[Row]:
     and writing. They say what a batch adds even where other programs make the rest uncertain.
     """
     size, turns = (128, 2) if quick else (384, 9)
-    memo = Memo()
+    memo = StyleCache()
     with ExitStack() as stack, TemporaryDirectory() as folder:
         ways: dict[str, Callable[[int], float]] = {
             "engine alone": lambda turn: stylise(PHOTO, STYLE, _draft(size, turn)).seconds,
@@ -63,9 +63,9 @@ def _draft(size: int, seed: int) -> Settings:
 def _next_of(crew: list[workers.Worker], size: int, folder: Path, stack: ExitStack) -> Callable[[int], float]:
     """Each call has a batch of this crew paint and write one more picture, halts it and gives the engine's seconds."""
     folder.mkdir()
-    orders = {folder / f"{seed}.png": Order(PHOTO, (STYLE,), _draft(size, seed)) for seed in range(99)}
+    orders = {folder / f"{seed}.png": WorkItem(PHOTO, (STYLE,), _draft(size, seed)) for seed in range(99)}
     manifest = Manifest(folder)
-    reports = stack.enter_context(closing(batch.run(orders, crew, manifest)))
+    reports = stack.enter_context(closing(driver.run(orders, crew, manifest)))
     return lambda _turn: next(reports) and list(manifest.entries.values())[-1]["seconds"]
 
 
@@ -75,13 +75,13 @@ def _actors(stack: ExitStack) -> list[workers.Worker]:
         import ray
         from ray.cluster_utils import Cluster
 
-        from nst import cluster
+        from nst.batch import ray_workers
     except ImportError:
         return []
     started = Cluster(initialize_head=True, head_node_args={"num_cpus": workers.CORES, "include_dashboard": False})
     stack.callback(started.shutdown)
     stack.callback(ray.shutdown)
-    return cluster.workers(started.address, 1)
+    return ray_workers.workers(started.address, 1)
 
 
 def crews(quick: bool) -> Iterator[Row]:
@@ -102,7 +102,7 @@ def crews(quick: bool) -> Iterator[Row]:
                     list(pool.map(lambda worker: _paint(worker, size, 2 // number, seeds), crew))  # noqa: B023
                 pace[number].append(2 * 60 / (time.perf_counter() - began))
         for number, crew in sets.items():
-            peak = max(worker.pool.submit(_peak_mib).result() for worker in crew)
+            peak = max(worker.executor.submit(_peak_mib).result() for worker in crew)
             row = {"workers": number, "threads_each": crew[0].threads, "px": size}
             yield {**row, "per_minute": median(pace[number]), "best": max(pace[number]), "mib_per_worker": peak}
     finally:

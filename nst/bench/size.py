@@ -13,18 +13,19 @@ from typing import Any
 
 import torch
 
-from nst import heap, images, memory
+from nst import malloc, memory
 from nst.bench.engine import EXAMPLES, Row
-from nst.compute import choose
-from nst.features import FeatureExtractor
-from nst.inputs import Inputs
-from nst.objective import Objective
-from nst.optimise import minimise
+from nst.device import choose_device
+from nst.features.extractor import FeatureExtractor
+from nst.images import pictures
+from nst.objective.objective import Objective
+from nst.objective.targets import Targets
+from nst.objective.tiled import TiledObjective
+from nst.objective.tiles import MIB
+from nst.optimise.loop import minimise
+from nst.scaled_pictures import Inputs
 from nst.schedule import Level
 from nst.settings import Settings
-from nst.targets import Targets
-from nst.tiled import TiledObjective
-from nst.tiles import MIB
 
 FILE = EXAMPLES / "figures" / "memory_and_time_against_size.svg"
 SIZES = (256, 512, 1024, 2048, 4096)
@@ -41,7 +42,7 @@ def tiles(quick: bool) -> Iterator[Row]:
         peaks = {how: _alone(_peak, size, how) for how in ways}
         seconds = _alone(_seconds, size, ways)
         for how in ways:
-            estimate = memory.memory_mib(Settings(steps=STEPS), _size(size), choose().dtype, _tile_bytes(how))
+            estimate = memory.memory_mib(Settings(steps=STEPS), _size(size), choose_device().dtype, _tile_bytes(how))
             ratio = seconds[how] / seconds["whole"] if "whole" in ways else math.nan
             rows.append({"px": size, "how": how, "peak_mib": peaks[how], "estimate_mib": estimate,
                          "gradient_s": seconds[how], "times_whole": ratio})  # fmt: skip
@@ -51,7 +52,7 @@ def tiles(quick: bool) -> Iterator[Row]:
 
 def _alone(work: Callable, *arguments: object) -> Any:
     """Do this work in a process of its own, with the heap that the program has."""
-    with multiprocessing.get_context("spawn").Pool(1, heap.prepare) as pool:
+    with multiprocessing.get_context("spawn").Pool(1, malloc.prepare) as pool:
         return pool.apply(work, arguments)
 
 
@@ -79,7 +80,7 @@ def _seconds(size: int, ways: Sequence[str]) -> dict[str, float]:
 
 def _objectives(size: int, ways: Sequence[str]) -> dict[str, Objective]:
     """J of a run's last level at 4:3, seen in these ways."""
-    compute, settings, inputs = choose(), Settings(size=size), _inputs(size)
+    compute, settings, inputs = choose_device(), Settings(size=size), _inputs(size)
     extractor = FeatureExtractor(settings.layers, dtype=compute.dtype, device=compute.device, replicate_edges=True)
     targets = Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 2), _tile_bytes(ways[-1]))
     made = {"whole": Objective(extractor, targets, settings)}
@@ -98,9 +99,9 @@ def _size(longer_px: int) -> tuple[int, int]:
 @cache
 def _inputs(size: int) -> Inputs:
     """Two example pictures at 4:3, scaled up where they are smaller."""
-    photo = images.load(EXAMPLES / "photos" / "coffee.jpg").resize((640, 480))
-    style = images.load(EXAMPLES / "styles" / "impasto.jpg")
-    return Inputs.of(photo, [style], Settings(size=size), choose().device)
+    photo = pictures.load(EXAMPLES / "photos" / "coffee.jpg").resize((640, 480))
+    style = pictures.load(EXAMPLES / "styles" / "impasto.jpg")
+    return Inputs.of(photo, [style], Settings(size=size), choose_device().device)
 
 
 def _mib(what: str) -> float:

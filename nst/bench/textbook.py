@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst import weights
-from nst.compute import true_float32
-from nst.features import BACKBONES
-from nst.inputs import Inputs
+from nst.device import true_float32
+from nst.features import weights
+from nst.features.extractor import BACKBONES
+from nst.scaled_pictures import Inputs
 from nst.settings import Settings, layer_names
 
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}

@@ -20,7 +20,7 @@ import torch
 
 from nst.bench.engine import EXAMPLES, PAIRS, Row, as_in_a_run, load_pair, median_seconds, our_objective, seconds_of
 from nst.bench.textbook import Textbook
-from nst.compute import choose
+from nst.device import choose_device
 from nst.settings import Settings
 from nst.transfer import stylise
 
@@ -103,7 +103,7 @@ def memory(quick: bool) -> Iterator[Row]:
 def growth(quick: bool) -> Iterator[Row]:
     """Exponents of seconds per step and of memory above idle against pixels: 1 is proportional."""
     small, large = (128, 256) if quick else (256, 1024)
-    compute = choose()
+    compute = choose_device()
     seconds, pixels = [], []
     for size in (small, large):
         inputs = load_pair(PAIRS[0], size, compute.device)
@@ -141,5 +141,5 @@ def _our_run(size: int) -> None:
 
 
 def _textbook_steps(size: int) -> None:
-    for _ in Textbook(load_pair(PAIRS[0], size, choose().device)).run(3):
+    for _ in Textbook(load_pair(PAIRS[0], size, choose_device().device)).run(3):
         pass

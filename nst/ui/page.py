@@ -8,15 +8,16 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from nst.compute import choose
-from nst.ui import style_tab, stylise_tab
-from nst.ui.curve import switches_css
-from nst.ui.gate import Gate
-from nst.ui.limits import LIMITS
+from nst.device import choose_device
+from nst.ui.explain.layout import build as build_style_tab
+from nst.ui.server.gate import Gate
+from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.stylise.curve import switches_css
+from nst.ui.stylise.layout import build as build_stylise_tab
 
 HERE = Path(__file__).parent
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
-KEEP_FILES_S = (LIMITS.keep_s // 2, LIMITS.keep_s)  # how often to look, and the age of what is deleted then
+KEEP_FILES_S = (PAGE_LIMITS.keep_s // 2, PAGE_LIMITS.keep_s)  # how often to look, and the age of what is deleted then
 
 FOLD_ON_PHONE = "() => ({ open: window.innerWidth > 767, __type__: 'update' })"
 
@@ -26,14 +27,16 @@ def build() -> gr.Blocks:
     with gr.Blocks(title="Neural style transfer", analytics_enabled=False, delete_cache=KEEP_FILES_S) as page:
         with gr.Row(elem_id="heading"):
             gr.Markdown("# nst\nRepaint a photo in the style of another picture.")
-            gr.Markdown(f"Computed on {choose()}", elem_id="device")
+            gr.Markdown(f"Computed on {choose_device()}", elem_id="device")
         with gr.Tabs(elem_id="pages"):
             with gr.Tab("Stylise"):
-                weights_panel, parts = stylise_tab.build(page)
-            style_tab.build(parts)
+                weights_panel, parts = build_stylise_tab(page)
+            build_style_tab(parts)
         gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
-    page.queue(max_size=LIMITS.queue + 1, api_open=False)  # nobody passes the queue; the gate is the first to refuse
+    page.queue(
+        max_size=PAGE_LIMITS.queue + 1, api_open=False
+    )  # nobody passes the queue; the gate is the first to refuse
     return page
 
 
@@ -46,7 +49,7 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": True,
         "show_error": False,
         "enable_monitoring": False,
-        "max_file_size": f"{LIMITS.upload_mb}mb",
+        "max_file_size": f"{PAGE_LIMITS.upload_mb}mb",
         "app_kwargs": {"middleware": [Middleware(Gate)]},
         "footer_links": ["api"],
     }

@@ -1,0 +1,79 @@
+"""Choose where and in which precision a run computes, and say why."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device, the number format of the network there, and the reason for the choice in words."""
+
+    device: torch.device
+    dtype: torch.dtype
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.device}, {str(self.dtype).removeprefix('torch.')} ({self.reason})"
+
+
+def choose_device(device: str = "auto", precision: str = "auto") -> Compute:
+    """Compute for `Settings.device` and `Settings.precision`. `ValueError` if the device asked for is not there."""
+    place, why_there = _device(device)
+    if precision != "auto":
+        return Compute(place, getattr(torch, precision), f"{why_there}, precision as asked")
+    dtype, why_precision = _fastest_dtype(place)
+    return Compute(place, dtype, f"{why_there}, {why_precision}")
+
+
+def device_names() -> list[str]:
+    """What `Settings.device` can be to use each device of this machine once: all GPUs, or "auto" for the only one."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [f"cuda:{index}" for index in range(count)] if count > 1 else ["auto"]
+
+
+def true_float32(image: torch.Tensor) -> AbstractContextManager:
+    """Convolutions in true float32, not TF32, where float32 is meant.
+
+    cuDNN takes the algorithms that it expects to be fastest: to try them out (`benchmark`) takes 0.3 to 0.5 s for each
+    new size, and steps were 0 to 2 % faster for it (H200, 128 to 2048 px); in float32 it also took 35 GB.
+    """
+    if not image.is_cuda:
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)
+
+
+def _device(device: str) -> tuple[torch.device, str]:
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        if available:
+            return torch.device("cuda", 0), torch.cuda.get_device_name(0)
+        return torch.device("cpu"), "no CUDA GPU"
+    chosen = torch.device(device)
+    if chosen.type == "cuda":
+        index = chosen.index or 0
+        if index >= available:
+            raise ValueError(f"device={device!r} is not there ({available} CUDA devices found); choose 'auto' or 'cpu'")
+        return torch.device("cuda", index), torch.cuda.get_device_name(index)
+    return chosen, "CPU as asked"
+
+
+def _fastest_dtype(device: torch.device) -> tuple[torch.dtype, str]:
+    if device.type == "cuda":
+        if torch.cuda.get_device_capability(device) >= (8, 0):  # Ampere: the first with bfloat16 matrix units
+            return torch.bfloat16, "bfloat16 tensor cores"
+        return torch.float32, "no native bfloat16"
+    if native := _native_cpu_bfloat16():
+        return torch.bfloat16, f"CPU has {native}"
+    return torch.float32, "CPU has no native bfloat16"
+
+
+def _native_cpu_bfloat16() -> str | None:
+    """The instruction set that makes bfloat16 fast here; emulated bfloat16 is slower than float32."""
+    for name, probe in (("AMX", "_is_amx_tile_supported"), ("AVX512_BF16", "_is_avx512_bf16_supported")):
+        if getattr(torch.cpu, probe, lambda: False)():
+            return name
+    return None

@@ -1,0 +1,171 @@
+"""The network as a function from a picture to named activations (VGG of Simonyan & Zisserman 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst.features import weights
+from nst.features.layers import Kernel, average_pool, convolve, kernel_for, max_pool
+from nst.settings import layer_names
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """How a network wants its input: `x * scale - shift` per sRGB channel, x in [0, 1]."""
+
+    scale: tuple[float, float, float]
+    shift: tuple[float, float, float]
+    reads_bgr: bool
+    # What average pooling is multiplied by, pool1 to pool5, so that activations stay as large as under max pooling,
+    # with which the network was trained: ratio of RMS, geometric mean over our fifteen example pictures at 256 px.
+    average_gains: tuple[float, ...] = (1.0,) * 5
+
+
+_TORCHVISION = Backbone(
+    scale=(1 / 0.229, 1 / 0.224, 1 / 0.225), shift=(0.485 / 0.229, 0.456 / 0.224, 0.406 / 0.225), reads_bgr=False
+)
+BACKBONES: dict[str, Backbone] = {
+    "vgg19": Backbone(
+        scale=(255.0, 255.0, 255.0),
+        shift=(123.68, 116.779, 103.939),
+        reads_bgr=True,
+        average_gains=(1.33, 1.48, 1.36, 1.93, 1.66),
+    ),
+    "vgg19-torchvision": _TORCHVISION,
+    "vgg16-torchvision": _TORCHVISION,
+}
+OnLayer = Callable[[str, Tensor], object]  # a layer and its activations (B, C, H, W)
+KINDS = ("conv", "relu", "pool")
+POOLINGS = {"max": max_pool, "average": average_pool}
+
+
+def smallest_side(layers: Iterable[str], backbone: str) -> int:
+    """The shorter side, px, that leaves no grid empty at the deepest of these layers."""
+    names = layer_names(backbone)
+    path = names[: 1 + max(map(names.index, layers))]
+    return 2 ** sum(name.startswith("pool") for name in path)
+
+
+class FeatureExtractor:
+    """sRGB (B, 3, H, W) in [0, 1] -> {layer name: activations (B, C, H', W')}, computed no deeper than asked for.
+
+    Activations are the network's own, not rescaled, and keep the dtype given here; gradients flow to the picture
+    only. A layer asked for by its `conv` name is the convolution's output before the relu. The network sees its mean
+    colour around the picture; `replicate_edges` lets it see the outermost pixels again, which keeps it from painting
+    a pale rim, and changes nothing but activations near the edges. Average pooling is scaled, see `Backbone`.
+    """
+
+    @torch.inference_mode(False)
+    def __init__(
+        self,
+        layers: Iterable[str],
+        backbone: str = "vgg19",
+        pooling: str = "max",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        replicate_edges: bool = False,
+    ) -> None:
+        names = layer_names(backbone)
+        self.layers = frozenset(layers)
+        if unknown := sorted(self.layers - set(names)):
+            raise ValueError(f"layer {unknown[0]!r} is not in {backbone}; choose from {' '.join(names)}")
+        if not self.layers:
+            raise ValueError("no layers asked for; name at least one, such as relu4_2")
+        self.path = names[: 1 + max(map(names.index, self.layers))]
+        self.smallest_side = smallest_side(self.layers, backbone)
+        self.strides = {layer: smallest_side([layer], backbone) for layer in self.layers}  # px between positions
+        self.replicate_edges = replicate_edges
+        self.pool = POOLINGS[pooling]
+        self.backbone = BACKBONES[backbone]
+        self.gains = self.backbone.average_gains if pooling == "average" else (1.0,) * 5
+        self.scale = torch.tensor(self.backbone.scale, device=device).view(1, 3, 1, 1)
+        self.shift = torch.tensor(self.backbone.shift, device=device).view(1, 3, 1, 1)
+        self.dtype = dtype
+        kernels = kept_kernels if torch.device(device).type == "cuda" else _kernels
+        self.kernels = kernels(backbone, self.path, device, dtype)
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """Activations of the layers asked for. `ValueError` if the picture is too small for the deepest of them."""
+        found: dict[str, Tensor] = {}
+        self.show(image, found.__setitem__)
+        return found
+
+    def show(self, image: Tensor, see: OnLayer) -> None:
+        """Call `see` with each layer asked for and its activations as soon as they are there. Errors as above.
+
+        Who measures them at once need not keep them. On the way back the gradient by such a measure is then computed
+        when its layer is reached; measured after the last layer, all of them come first, and lie there waiting.
+        """
+        if min(image.shape[-2:]) < self.smallest_side:
+            height, width = image.shape[-2:]
+            raise ValueError(
+                f"{height} x {width} px is too small for {self.path[-1]}: {self.smallest_side} px at least"
+            )
+        self.through(image, self.path, see)
+
+    def through(self, x: Tensor, names: Iterable[str], see: OnLayer) -> Tensor:
+        """Send what enters a stretch of the path through it, showing the layers asked for that lie on it -> its output.
+
+        A picture enters `conv1_1`; elsewhere it is the activations of the layer before.
+        """
+        for unit in self._units(names):
+            x = self._pass(x, unit)
+            if unit[-1] in self.layers:
+                see(unit[-1], x)
+        return x
+
+    def _units(self, names: Iterable[str]) -> list[list[str]]:
+        """Layers to compute together: a convolution, its relu and max pooling, but none that is asked for inside."""
+        units: list[list[str]] = []
+        for name in names:
+            joins = name.startswith("relu") or (name.startswith("pool") and self.pool is max_pool)
+            if joins and units and units[-1][-1] not in self.layers:
+                units[-1].append(name)
+            else:
+                units.append([name])
+        return units
+
+    def _pass(self, x: Tensor, unit: Sequence[str]) -> Tensor:
+        """Send what enters a unit through it."""
+        conv, relu, pool = (next((name for name in unit if name.startswith(kind)), "") for kind in KINDS)
+        if conv == "conv1_1":
+            x = self._framed(x)
+        if conv:
+            x = convolve(x, self.kernels[conv], rectify=bool(relu), pooled=bool(pool))
+        if pool and self.pool is max_pool:
+            return max_pool(x, rectify=bool(relu))  # the relu later: the same, on a fourth of the positions
+        if pool:
+            return self.pool(x) * self.gains[int(pool.removeprefix("pool")) - 1]
+        return x if conv else F.relu(x)
+
+    def _framed(self, image: Tensor) -> Tensor:
+        """What the first convolution wants: scaled, and a pixel larger on every side."""
+        x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
+        return F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
+
+
+def _kernels(
+    backbone: str, path: Sequence[str], device: torch.device | str, dtype: torch.dtype
+) -> Mapping[str, Kernel]:
+    """The convolutions along a path, by name, ready for pictures in RGB."""
+    placed, stored = {}, weights.load(backbone)
+    for name in (name for name in path if name.startswith("conv")):
+        weight, bias = stored[name]
+        first = name == "conv1_1"
+        if first and BACKBONES[backbone].reads_bgr:
+            weight = weight.flip(1)
+        # The first convolution stays float32: bfloat16 would round its input to half a grey level in 255.
+        wide = torch.float32 if first else dtype
+        # Its padding is done by `_framed`.
+        placed[name] = kernel_for(weight.to(device, wide), bias.to(device, wide), dtype, 0 if first else 1)
+    return placed
+
+
+# On a GPU they stay: 50 MB there are little, and bringing them takes as long as twenty steps.
+kept_kernels = lru_cache(maxsize=4)(_kernels)

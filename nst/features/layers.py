@@ -1,0 +1,227 @@
+"""A VGG's layers with gradients written by hand: where nearly all of a step's time goes.
+
+The weights are fixed, so only the input needs a gradient, and what a CPU's library (oneDNN) wants in an order of its
+own is brought into it once, not at each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst.features import winograd
+
+PACKED_DTYPES = (torch.float32, torch.bfloat16)  # that oneDNN convolves
+FUSED_DTYPES = (torch.bfloat16,)  # for which cuDNN has a convolution with bias and relu that is as fast as without
+SPLIT = ((torch.float32, torch.bfloat16),)  # of input and output, where a GPU's matrix units are faster in the latter
+
+
+class Kernel(Protocol):
+    """Fixed weights of a 3 x 3 convolution, ready to be used."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the output, and so of the gradient that arrives."""
+
+    def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
+        """(B, C, H, W) -> (B, C', H', W'), through a relu if asked for; unknown to autograd."""
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """By the input, from that by the output before a relu: (B, C', H', W') -> (B, C, H, W)."""
+
+
+def kernel_for(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Kernel:
+    """The fastest for weights in the dtype of the input, the output's dtype, and so many zeros around the input."""
+    channels_out, channels_in = weight.shape[:2]
+    alike = weight.dtype == dtype and padding == 1
+    if weight.device.type == "cpu" and alike and winograd.suits(channels_in, channels_out, dtype):
+        return winograd.Winograd.of(weight, bias)
+    if weight.is_cuda and (weight.dtype, dtype) in SPLIT:
+        return Split.of(weight, bias, padding)
+    return Direct.of(weight, bias, dtype, padding)
+
+
+def kernel_elements(channels_in: int, channels_out: int, dtype: torch.dtype) -> int:
+    """How many numbers a kernel holds on a CPU."""
+    per_pair = winograd.IN**2 if winograd.suits(channels_in, channels_out, dtype) else 2 * 9
+    return per_pair * channels_in * channels_out
+
+
+@dataclass(frozen=True)
+class Direct:
+    """A convolution as the library computes it, and the one with mirrored weights, which is its gradient."""
+
+    weight: Tensor  # (C', C, 3, 3)
+    bias: Tensor
+    mirrored: Tensor  # (C, C', 3, 3), in the dtype of the output
+    padding: int
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Direct:
+        """Arguments as for `kernel_for`."""
+        mirrored = weight.flip(2, 3).transpose(0, 1).to(dtype)
+        return cls(_packed(weight), bias, _packed(mirrored), padding)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.mirrored.dtype
+
+    def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
+        return _convolved(x, self.weight, self.bias, self.padding, rectify).to(self.dtype)
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        # A convolution with mirrored weights runs faster forward than as a backward pass.
+        return _convolved(gradient, self.mirrored, None, 2 - self.padding)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A convolution of float32 numbers by matrix units for bfloat16, rounded to that once, at the end.
+
+    Input and weights are sums of two bfloat16 numbers each: x w = (x' + x") (w' + w") is nearly x' w' + x" w' + x' w",
+    a convolution with three times the channels, which few of them leave nearly for nothing. 2^-16 is left out.
+    """
+
+    weight: Tensor  # (C', 3 C and some zeros, 3, 3), bfloat16
+    bias: Tensor
+    mirrored: Tensor  # (C and some zeros, C', 3, 3)
+    padding: int
+    channels: int
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, padding: int) -> Split:
+        high = weight.bfloat16()
+        low = (weight - high).bfloat16()
+        parts = _widened(torch.cat([high, high, low], dim=1), dim=1)
+        mirrored = _widened(high.flip(2, 3).transpose(0, 1), dim=0)
+        parts, mirrored = (part.contiguous(memory_format=torch.channels_last) for part in (parts, mirrored))
+        return cls(parts, bias.bfloat16(), mirrored, padding, weight.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16
+
+    def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
+        batch, count, height, width = x.shape
+        parts = x.new_zeros(batch, height, width, self.weight.shape[1], dtype=self.dtype).permute(0, 3, 1, 2)
+        high, low, again = (parts[:, part * count : (part + 1) * count] for part in range(3))
+        high.copy_(x)
+        again.copy_(x)
+        torch.sub(x, high, out=low)
+        return _convolved(parts, self.weight, self.bias, self.padding, rectify)
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        return _convolved(gradient, self.mirrored, None, 2 - self.padding)[:, : self.channels]
+
+
+def convolve(x: Tensor, kernel: Kernel, rectify: bool = False, pooled: bool = False) -> Tensor:
+    """3 x 3 convolution, and the relu that follows if `rectify`: (B, C, H, W) -> (B, C', H, W), padding being 1.
+
+    `pooled` says that a max pooling with a relu of its own comes next. The gradient by this relu is then left to that
+    one, and the relu itself out, unless it costs nothing.
+    """
+    return _Convolution.apply(x, kernel, rectify, pooled)
+
+
+def max_pool(x: Tensor, rectify: bool = False) -> Tensor:
+    """2 x 2 max pooling, and a relu after it if `rectify`: (B, C, H, W) -> (B, C, H // 2, W // 2)."""
+    if x.is_cuda and (fused := gpu_pooling()):
+        return fused(x, rectify)
+    pooled = F.max_pool2d(x, 2) if x.is_cuda else _MaxPool.apply(x)
+    return F.relu(pooled) if rectify else pooled
+
+
+def average_pool(x: Tensor) -> Tensor:
+    """2 x 2 average pooling: (B, C, H, W) -> (B, C, H // 2, W // 2)."""
+    return F.avg_pool2d(x, 2)
+
+
+@cache
+def gpu_pooling() -> Callable[[Tensor, bool], Tensor] | None:
+    """`nst.pool.max_pool`, where Triton can compile it: it comes with torch on Linux only, and wants a C compiler."""
+    try:
+        from nst.features.triton_pool import max_pool as fused
+
+        with torch.inference_mode(False), torch.enable_grad():
+            x = torch.ones(1, 16, 2, 2, device="cuda", requires_grad=True)
+            fused(x, True).sum().backward()
+    except Exception:  # whatever is missing, torch's own does it
+        return None
+    return fused
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, kernel: Kernel, rectify: bool, pooled: bool) -> Tensor:
+        out = kernel.convolve(x, rectify and (x.is_cuda or not pooled))
+        ctx.kernel, ctx.dtype = kernel, x.dtype
+        ctx.save_for_backward(*([out] if rectify and not pooled else []))
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        for out in ctx.saved_tensors:
+            gradient = torch.ops.aten.threshold_backward(gradient, out, 0)  # the relu's
+        return ctx.kernel.gradient(gradient).to(ctx.dtype), None, None, None
+
+
+class _MaxPool(torch.autograd.Function):
+    """On a CPU. torch's own gradient takes three times as long, and keeps the input for nothing but its shape."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        largest, where = F.max_pool2d(x, 2, return_indices=True)
+        ctx.save_for_backward(where)
+        ctx.size = x.shape[-2:]
+        return largest
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (where,) = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        return F.max_unpool2d(gradient, where, 2, output_size=ctx.size)  # windows do not overlap
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int, rectify: bool = False) -> Tensor:
+    if weight.is_mkldnn:
+        then = "relu" if rectify else "none"
+        return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, [padding] * 2, [1, 1], [1, 1], 1, then, [], "")
+    if rectify and x.is_cuda and weight.dtype in FUSED_DTYPES:  # bias and relu while the sums are still at hand
+        return torch.cudnn_convolution_relu(x, weight, bias, [1, 1], [padding] * 2, [1, 1], 1)
+    out = F.conv2d(x, weight, bias, padding=padding)
+    return out.relu_() if rectify else out
+
+
+def _packed(weight: Tensor) -> Tensor:
+    """Weights as oneDNN wants them where that is what convolves, else channels last.
+
+    Measured: in the plain order each call would pack them again, which takes a tenth of a 512-channel convolution
+    at 32 x 22 positions and half of it at 8 x 6.
+    """
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    if weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and _library_convolves(weight.dtype):
+        return torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1])
+    return weight
+
+
+def _widened(weight: Tensor, dim: int) -> Tensor:
+    """With zeros after its channels on one side: matrix units are fastest with a multiple of 8 or 16 (measured)."""
+    few = 16 if dim == 1 else 8
+    zeros = list(weight.shape)
+    zeros[dim] = -zeros[dim] % few
+    return torch.cat([weight, weight.new_zeros(zeros)], dim)
+
+
+def _library_convolves(dtype: torch.dtype) -> bool:
+    """Whether oneDNN is there and this processor has what it wants for the dtype."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()

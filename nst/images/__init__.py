@@ -1,0 +1,1 @@
+"""Pictures in and out: decode, scale, recolour, mask and encode them."""

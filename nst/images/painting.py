@@ -1,0 +1,80 @@
+"""The painted picture and what it takes to finish it: colours, the parts left untouched, transparency.
+
+Kept with a result, so that its colours can be changed again and again without a new run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from nst.images import colour, masks, pictures
+from nst.settings import Settings
+
+
+@dataclass(frozen=True)
+class Painting:
+    """All at the size of the result, on the CPU: sRGB (1, 3, H, W), mask and alpha (1, 1, H, W), in [0, 1]."""
+
+    painted: Tensor
+    photo: Tensor
+    mask: Tensor | None  # where the painting shows; None: everywhere
+    alpha: Tensor | None  # the photo's; None: opaque
+    colour: str = "style"  # as in `Settings`
+    amount: float = 1.0
+
+    @classmethod
+    def of(cls, image: Tensor, photo: Image.Image, drawn: Sequence[Image.Image], settings: Settings) -> Painting:
+        """Bring the last step's picture (1, 3, H, W) to the size of the result, with photo and masks (mode L)."""
+        size = result_size(photo, settings)
+        colours, alpha = pictures.split(pictures.scaled(photo, size))
+        regions = [
+            masks.soften(pictures.to_tensor(pictures.scaled(mask, size)), settings.mask_edge * max(size))
+            for mask in drawn
+        ]
+        return cls(
+            pictures.resize(image.cpu(), size),
+            pictures.to_tensor(colours),
+            masks.union(regions) if regions else None,
+            None if alpha is None else pictures.to_tensor(alpha),
+            settings.colour if _colours_after(settings) else "style",
+            settings.colour_amount,
+        )
+
+    def recoloured(self, method: str, amount: float) -> Painting:
+        """The same painting in other colours, as `Settings.colour` and `colour_amount` name them."""
+        return dataclasses.replace(self, colour=method, amount=amount)
+
+    def before(self) -> Image.Image:
+        """The photo at the size of the result."""
+        return dataclasses.replace(self, painted=self.photo, colour="style").picture()
+
+    def pixels(self) -> np.ndarray:
+        """The finished picture, (H, W, 3), or (H, W, 4) when the photo has transparency, float32 in [0, 1]."""
+        recoloured = self.painted
+        if self.colour != "style":
+            visible = masks.both(self.mask, self.alpha)
+            recoloured = colour.recolour(self.painted, self.photo, self.colour, self.amount, visible, visible)
+        pixels = pictures.to_pixels(masks.compose(recoloured, self.photo, self.mask))
+        if self.alpha is None:
+            return pixels
+        return np.concatenate([pixels, self.alpha[0].permute(1, 2, 0).numpy()], axis=-1)
+
+    def picture(self) -> Image.Image:
+        """The same as PIL RGB or RGBA, rounded to 8 bits."""
+        return Image.fromarray(np.rint(self.pixels() * 255).astype(np.uint8))
+
+
+def _colours_after(settings: Settings) -> bool:
+    """A grey style picture still leaves the chroma to be taken from the photo."""
+    return settings.colour_when == "after" or settings.colour == "luminance"
+
+
+def result_size(photo: Image.Image, settings: Settings) -> tuple[int, int]:
+    """Height and width of the finished picture, px."""
+    return photo.size[::-1] if settings.original_size else pictures.result_size(photo, settings.size)

@@ -1,0 +1,139 @@
+"""The run as an animation of a few seconds: the photo turns into the painting, which then stays for a moment.
+
+WebP and GIF, which Pillow writes. MP4 would need ffmpeg, which nothing in requirements.txt brings.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from PIL import Image
+
+from nst.images.decode import on_white
+from nst.images.encode import SRGB_PROFILE
+from nst.images.pictures import result_size, scaled
+
+FIRST_MS = 500  # the photo, long enough to be recognised
+MOTION_MS = 2500  # all frames between the first and the last, in equal parts
+SLOWEST_MS = 250  # such a part at most, else a run of few frames would look stuck
+LAST_MS = 1500  # the painting
+TICK_MS = 10  # a GIF counts time in these
+MOST_FRAMES = 2 + MOTION_MS // (2 * TICK_MS)  # browsers show a frame of one tick for ten
+PALETTE_FRAMES = 4  # of a GIF
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write an animation, with what a download needs to know of it."""
+
+    words: str
+    suffix: str
+    mime: str
+
+
+ANIMATION_FORMATS: dict[str, Format] = {
+    "webp": Format("WebP: small, all colours", ".webp", "image/webp"),
+    "gif": Format("GIF: read everywhere, 256 colours", ".gif", "image/gif"),
+}
+
+
+class Timelapse:
+    """Collects the pictures of a run as they come, in bounded memory: about 20 MiB with the default limits.
+
+    The first and the last picture are always kept; of those between every n-th, n doubling whenever the limit is hit.
+    """
+
+    def __init__(self, most_frames: int = 48, longer_px: int = 384) -> None:
+        if not 2 <= most_frames <= MOST_FRAMES:
+            raise ValueError(f"most_frames={most_frames} is outside 2 to {MOST_FRAMES}; choose a number inside")
+        if longer_px < 1:
+            raise ValueError(f"longer_px={longer_px} leaves no picture; choose 1 at least")
+        self.most_frames, self.longer_px = most_frames, longer_px
+        self.kept: list[Image.Image] = []  # the pictures number 0, stride, 2 * stride ...
+        self.last: Image.Image | None = None
+        self.stride = 1
+        self.seen = 0
+
+    def add(self, picture: Image.Image) -> None:
+        """A copy of the run's next picture, of any size, transparency on white; the same picture again adds nothing."""
+        frame = _fitted(picture, self.longer_px)
+        if frame == self.last:  # formats would merge the two
+            return
+        if self.seen % self.stride == 0:
+            self.kept.append(frame)
+        self.last = frame
+        self.seen += 1
+        if len(self.kept) + (self.kept[-1] is not frame) > self.most_frames:
+            self.kept = self.kept[::2]
+            self.stride *= 2
+
+    def frames(self) -> list[Image.Image]:
+        """RGB pictures from first to last, all as large as the last; none before the first was added."""
+        if self.last is None:
+            return []
+        chosen = self.kept if self.kept[-1] is self.last else [*self.kept, self.last]
+        return [scaled(frame, self.last.size[::-1]) for frame in chosen]
+
+    def strip(self, count: int) -> Image.Image:
+        """So many pictures of the run side by side, first and last among them, none twice; RGB."""
+        frames = self.frames()
+        if not frames:
+            raise ValueError("0 pictures make no strip; add 1 at least")
+        count = min(count, len(frames))
+        chosen = [frames[round(index * (len(frames) - 1) / max(1, count - 1))] for index in range(count)]
+        width, height = frames[0].size
+        strip = Image.new("RGB", (width * count, height))
+        for place, frame in enumerate(chosen):
+            strip.paste(frame, (place * width, 0))
+        return strip
+
+    def encode(self, format: str = "webp") -> bytes:
+        """The bytes of an animation in one of `ANIMATION_FORMATS` that repeats for ever, 4.5 s long from 12 frames on.
+
+        A format may merge neighbours that look the same to it, which leaves the time as it is.
+        """
+        if format not in ANIMATION_FORMATS:
+            raise ValueError(f"format={format!r} is not known; choose from {', '.join(ANIMATION_FORMATS)}")
+        frames = self.frames()
+        if not frames:
+            raise ValueError("0 pictures make no time-lapse; add 1 at least")
+        options: dict[str, Any] = {"quality": 85, "method": 4, "icc_profile": SRGB_PROFILE}
+        if format == "gif":
+            frames, options = _in_one_palette(frames), {}
+        buffer = io.BytesIO()
+        times = durations(len(frames))
+        frames[0].save(buffer, format, save_all=True, append_images=frames[1:], duration=times, loop=0, **options)
+        return buffer.getvalue()
+
+
+def durations(count: int) -> list[int]:
+    """How long each of so many frames is shown, ms."""
+    if count < 2:
+        return [LAST_MS] * count
+    between = count - 2
+    motion_ms = min(MOTION_MS, SLOWEST_MS * between)
+    ends = [round(motion_ms * index / max(1, between) / TICK_MS) * TICK_MS for index in range(between + 1)]
+    return [FIRST_MS, *(end - start for start, end in pairwise(ends)), LAST_MS]
+
+
+def _fitted(picture: Image.Image, longer_px: int) -> Image.Image:
+    """A copy in RGB whose longer side has so many pixels at most, without metadata."""
+    picture = on_white(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+    frame = scaled(picture, result_size(picture, min(longer_px, max(picture.size))))
+    frame.info = {}  # Pillow's encoders would copy comments and more from here
+    return frame
+
+
+def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
+    """The 256 colours of a few frames, spread over the run, for all of them: a palette for each would flicker."""
+    width, height = frames[0].size
+    count = min(len(frames), PALETTE_FRAMES)
+    together = Image.new("RGB", (width, count * height))
+    for place in range(count):
+        together.paste(frames[round(place * (len(frames) - 1) / max(1, count - 1))], (0, place * height))
+    palette = together.quantize()
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

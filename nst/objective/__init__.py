@@ -1,0 +1,1 @@
+"""What a run minimises: J, its targets and its gradient, for pictures seen whole or in tiles."""

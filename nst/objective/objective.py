@@ -1,0 +1,112 @@
+"""What a run minimises: J(G) with its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nst import costs
+from nst.device import true_float32
+from nst.features.extractor import FeatureExtractor
+from nst.images import masks, pictures
+from nst.objective.statistics import STATISTICS
+from nst.objective.targets import Targets
+from nst.settings import Settings
+
+
+@dataclass(frozen=True)
+class Objective:
+    """J(G) = alpha * J_content(C, G) + beta * J_style(S, G) + total variation, with its gradient."""
+
+    extractor: FeatureExtractor
+    targets: Targets
+    settings: Settings
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the terms that a call gives: `total`, `content`, `style`, `total_variation` and each style layer."""
+        return "total", "content", "style", "total_variation", *self.settings.style_layers
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Does not wait for the device."""
+        with torch.inference_mode(False), torch.enable_grad(), true_float32(image):
+            pixels = image.clone().requires_grad_()  # a clone: the caller may be in inference mode
+            terms = self.terms(pixels)
+            (gradient,) = torch.autograd.grad(terms["total"], pixels)
+        return torch.stack([terms[name].detach() for name in self.names]), gradient.contiguous()
+
+    def terms(self, image: Tensor) -> dict[str, Tensor]:
+        """The terms by name, as scalars."""
+        seen, targets = self.shown(image), self.targets
+        measure = STATISTICS[self.settings.statistic].measure
+        contents: dict[str, Tensor] = {}
+        styles: dict[str, list[Any]] = {}
+
+        def see(layer: str, activations: Tensor) -> None:
+            if layer in self.settings.content_layers:
+                contents[layer] = costs.content_cost(targets.content[layer], activations)
+            if layer in self.settings.style_layers:
+                styles[layer] = [measure(activations, region.guides[layer]) for region in targets.regions]
+
+        self.extractor.show(seen, see)
+        # Reported always, but a weight of 0 needs no gradient.
+        variation = costs.total_variation(seen if self.settings.total_variation else seen.detach())
+        return self.weighed(contents, styles, variation)
+
+    def weighed(
+        self, contents: Mapping[str, Tensor], styles: Mapping[str, Sequence[Any]], variation: Tensor
+    ) -> dict[str, Tensor]:
+        """The terms from the content costs by layer, what the statistic measures by layer and region, and variation."""
+        settings, targets = self.settings, self.targets
+        shares = {layer: weight / targets.content_energy[layer] for layer, weight in settings.content_layers.items()}
+        content = sum((share * contents[layer] for layer, share in shares.items()), torch.zeros_like(variation))
+        shares_of_regions, lambdas = self._constants
+        layers = self._style_layers(styles, shares_of_regions) if styles else variation.new_zeros(0)
+        style = (layers * lambdas).sum()
+        beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
+        total = costs.total_cost(content, style, settings.alpha, beta)
+        if settings.total_variation:
+            total = total + settings.total_variation * variation
+        terms = {"total": total, "content": content, "style": style, "total_variation": variation}
+        return terms | dict(zip(settings.style_layers, layers, strict=True))
+
+    def shown(self, image: Tensor) -> Tensor:
+        """The picture with the photo where nothing is painted: (1, 3, H, W) -> same."""
+        return masks.compose(image, self.targets.photo, self.targets.mask)
+
+    def preview(self, image: Tensor) -> Image.Image:
+        """What a viewer sees of the picture, transparent parts being white: (1, 3, H, W) -> PIL RGB."""
+        return pictures.to_picture(masks.compose(self.shown(image), torch.ones_like(image), self.targets.visible))
+
+    def _style_layers(self, styles: Mapping[str, Sequence[Any]], shares: Tensor) -> Tensor:
+        """J_style[l] of all layers (L), from what is measured in each region and what that counts (L, R)."""
+        cost, regions = STATISTICS[self.settings.statistic].cost, self.targets.regions
+        found = [
+            cost(region.targets[layer], measure)
+            for layer in self.settings.style_layers
+            for region, measure in zip(regions, styles[layer], strict=True)
+        ]
+        return (torch.stack(found).view(-1, len(regions)) * shares).sum(1)
+
+    @cached_property
+    def _constants(self) -> tuple[Tensor, Tensor]:
+        """What a region's cost counts in its layer's (L, R), and the lambdas (L).
+
+        On the device, since a recorded step can fetch nothing; together, because on a GPU every operation on scalars
+        is a kernel, and another on the way back.
+        """
+        targets, settings = self.targets, self.settings
+        shares = [
+            [region.share / region.energies[layer] for region in targets.regions] for layer in settings.style_layers
+        ]
+        with torch.inference_mode(False):
+            return tuple(
+                torch.tensor(numbers, dtype=torch.float32, device=targets.photo.device)
+                for numbers in (shares, list(settings.style_layers.values()))
+            )

@@ -1,0 +1,169 @@
+"""Minimise a cost over the pixels of a picture, which must stay in [0, 1]: two optimisers behind one generator.
+
+An optimiser proposes the next picture; `minimise` evaluates it, refuses it when anything is not finite, and yields it.
+Neither takes a line search: one step costs one gradient.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nst.optimise.cuda_graph import CapturedStep
+from nst.optimise.lbfgs import BoxLBFGS, kept
+
+RETRIES = 8  # smaller and smaller steps after one whose result is not finite, before the run is given up
+STEPS_AHEAD = 2  # on CUDA: steps that are queued on the device while the host reads the costs of an earlier one
+
+# A picture (1, 3, H, W) -> the terms of its cost (K), the cost itself first, and the gradient of the cost.
+Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A picture (1, 3, H, W) in [0, 1], not to be written to, and the terms of its cost."""
+
+    image: Tensor
+    terms: tuple[float, ...]  # the cost first
+    note: str | None = None  # how it goes on when something did not go as planned
+
+    @property
+    def cost(self) -> float:
+        return self.terms[0]
+
+
+class DivergedError(ArithmeticError):
+    """The cost or its gradient is not finite, and smaller steps did not help."""
+
+
+class Optimiser(Protocol):
+    """Turns an evaluated picture into the next one, without waiting for the device and in memory that stays put."""
+
+    def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
+        """The next picture, of the same shape, in [0, 1]. It may keep both arguments, unless they are on CUDA."""
+
+    def retreat(self) -> None:
+        """Forget what was learnt and move less: the last proposal gave no finite cost."""
+
+
+Make = Callable[[Tensor, int], Optimiser]  # for such a picture and so many steps
+
+
+def minimise(
+    evaluate: Evaluate,
+    image: Tensor,
+    steps: int,
+    optimiser: str | Make = "lbfgs",
+    steps_ahead: int | None = None,
+) -> Iterator[Evaluation]:
+    """Yield the evaluation of the picture after each of `steps` steps.
+
+    `evaluate` is called once for the start and once per step, so that cost and picture always belong together.
+    `optimiser` is a name in `OPTIMISERS` or a function of the picture and the number of steps that makes one.
+    On CUDA the device works up to `steps_ahead` steps ahead of what is yielded. Raises `DivergedError` when no finite
+    step is found.
+    """
+    state = _Minimisation(evaluate, OPTIMISERS[optimiser] if isinstance(optimiser, str) else optimiser, image, steps)
+    del image  # the state has its own; this one may be large
+    take = CapturedStep(state.step, state.image.device) if state.image.is_cuda else state.step
+    ahead = (STEPS_AHEAD if state.image.is_cuda else 0) if steps_ahead is None else steps_ahead
+    queued: deque[_Snapshot] = deque()
+    taken = retries = 0
+    while taken < steps:
+        while len(queued) <= ahead and taken + len(queued) < steps:
+            take()
+            queued.append(_Snapshot(state))
+        failure = getattr(take, "failure", None)
+        slower = failure and f"more slowly: {failure}"
+        note = "with smaller steps: one led to costs that are not finite" if retries else slower
+        evaluation = queued.popleft().read(note)
+        if evaluation.cost == evaluation.cost:
+            taken, retries = taken + 1, 0
+            yield evaluation
+            continue
+        queued.clear()  # steps from the same picture, no better
+        retries += 1
+        if retries == RETRIES:
+            raise DivergedError(f"no finite cost within {RETRIES} ever smaller steps")
+        state.method.retreat()
+
+
+class _Minimisation:
+    """Where a minimisation stands. On CUDA its tensors keep their memory: a step can be recorded and replayed."""
+
+    def __init__(self, evaluate: Evaluate, make: Make, image: Tensor, steps: int) -> None:
+        self.evaluate = evaluate
+        self.image = image.clamp(0, 1)
+        terms, gradient = evaluate(self.image)
+        if not _is_finite(terms, gradient):
+            raise DivergedError("the cost of the first picture is not finite")
+        self.terms, self.gradient = terms.clone(), gradient.clone()
+        self.method = make(self.image, steps)
+
+    def step(self) -> None:
+        """Take one step; when its result is not finite, stay and leave a cost that is not a number."""
+        trial = self.method.propose(self.image, self.gradient)
+        terms, gradient = self.evaluate(trial)
+        finite = _is_finite(terms, gradient)
+        self.terms = kept(self.terms, torch.where(finite, terms, torch.nan))
+        self.image = kept(self.image, torch.where(finite, trial, self.image))
+        self.gradient = kept(self.gradient, torch.where(finite, gradient, self.gradient))
+
+
+class _Snapshot:
+    """The state's picture and terms as they are now; on CUDA the terms are on their way to the host."""
+
+    def __init__(self, state: _Minimisation) -> None:
+        self.image = kept(None, state.image)
+        self.terms = state.terms.to("cpu", non_blocking=True, copy=True)
+        self.arrived = torch.cuda.Event() if state.image.is_cuda else None
+        if self.arrived:
+            self.arrived.record()
+
+    def read(self, note: str | None) -> Evaluation:
+        if self.arrived:
+            self.arrived.synchronize()
+        return Evaluation(self.image, tuple(self.terms.tolist()), note)
+
+
+def _is_finite(terms: Tensor, gradient: Tensor) -> Tensor:
+    # One sum instead of isfinite().all(): any NaN or infinity makes it NaN or infinite, at a third of the time.
+    return (terms[0] + gradient.sum()).isfinite()
+
+
+class ProjectedAdam:
+    """Adam (Kingma & Ba 2015) on pixels, each step clamped to [0, 1], with a rate that falls exponentially."""
+
+    def __init__(self, like: Tensor, steps: int, rate: float = 0.05, final_rate: float = 0.005) -> None:
+        self.rate = like.new_tensor(rate)
+        self.decay = (final_rate / rate) ** (1 / max(1, steps - 1))
+        self.betas = (0.9, 0.99)
+        self.mean, self.square = torch.zeros_like(like), torch.zeros_like(like)
+        self.bias = like.new_ones(2)  # what is missing in the two moments: beta ** number of steps
+        self.factors = like.new_tensor(self.betas)
+
+    def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
+        self.mean.lerp_(gradient, 1 - self.betas[0])
+        self.square.lerp_(gradient.square(), 1 - self.betas[1])
+        self.bias *= self.factors
+        unbiased_mean = self.mean / (1 - self.bias[0])
+        unbiased_square = self.square / (1 - self.bias[1])
+        # No epsilon beside the root: costs have no natural scale. A pixel without gradient has 0 / tiny = 0.
+        step = unbiased_mean / unbiased_square.sqrt().clamp(min=torch.finfo(self.square.dtype).tiny)
+        moved = (image - self.rate * step).clamp(0, 1)
+        self.rate *= self.decay
+        return moved
+
+    def retreat(self) -> None:
+        self.rate /= 2
+        self.mean.zero_()
+        self.square.zero_()
+        self.bias.fill_(1)
+
+
+OPTIMISERS: dict[str, Make] = {"lbfgs": BoxLBFGS, "adam": ProjectedAdam}

@@ -1,0 +1,87 @@
+"""The pictures of a run at the size they are painted at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nst.images import colour, masks, pictures
+from nst.settings import LIMITS, Settings
+
+COLOURED = 0.75  # of the way to the style's colours; all of it is no nearer to what a run ends with (measured)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures at the size of the last level: sRGB (1, 3, H, W), masks and visibility (1, 1, H, W), in [0, 1]."""
+
+    photo: Tensor
+    paintings: tuple[Tensor, ...]
+    visible: Tensor | None = None  # the photo's alpha; None when all of it shows
+    paintings_visible: tuple[Tensor | None, ...] = ()
+    masks: tuple[Tensor, ...] = ()  # none: the whole photo; one: for all styles; else one per style
+
+    @classmethod
+    def of(
+        cls,
+        photo: Image.Image,
+        paintings: Sequence[Image.Image],
+        settings: Settings,
+        device: torch.device,
+        drawn: Sequence[Image.Image] = (),
+        least_px: int = LIMITS.smallest_side,
+    ) -> Inputs:
+        """Scale everything for `settings`, no side being under `least_px`; `drawn` are masks (mode L)."""
+        size = pictures.painting_size(pictures.result_size(photo, settings.size), least_px)
+        content, visible = _tensors(pictures.scaled(photo, size), device)
+        longer_px = min(round(max(size) * settings.style_scale), max(LIMITS.style_size, *size))
+        sizes = (pictures.style_size(painting, longer_px, least_px) for painting in paintings)
+        styles = [_tensors(pictures.scaled(*pair), device) for pair in zip(paintings, sizes, strict=True)]
+        edge_px = settings.mask_edge * max(size)
+        return cls(
+            content,
+            tuple(_recoloured(style, alpha, content, visible, settings) for style, alpha in styles),
+            visible,
+            tuple(alpha for _, alpha in styles),
+            tuple(masks.soften(_tensors(pictures.scaled(mask, size), device)[0], edge_px) for mask in drawn),
+        )
+
+    @property
+    def styles(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Each style picture with its alpha."""
+        return list(zip(self.paintings, self.paintings_visible or [None] * len(self.paintings), strict=True))
+
+    def coloured(self, weights: Sequence[float]) -> Tensor:
+        """The photo in the colours of the style pictures, each with its weight, or in its own mask: (1, 3, H, W)."""
+        own = self.masks if len(self.masks) > 1 else [torch.ones_like(self.photo[:, :1])] * len(self.paintings)
+        total, sums = torch.zeros_like(self.photo[:, :1]), torch.zeros_like(self.photo)
+        for (style, alpha), weight, mask in zip(self.styles, weights, own, strict=True):
+            sums += weight * mask * colour.recolour(self.photo, style, "symmetric", COLOURED, self.visible, alpha)
+            total += weight * mask
+        return torch.where(total > 0, sums / total.clamp(min=torch.finfo(total.dtype).tiny), self.photo)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture as it is painted, px."""
+        return tuple(self.photo.shape[-2:])
+
+
+def _tensors(picture: Image.Image, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Colours (1, 3, H, W), or (1, 1, H, W) of a mask, and alpha (1, 1, H, W) or None."""
+    colours, alpha = pictures.split(picture) if picture.mode != "L" else (picture, None)
+    return pictures.to_tensor(colours).to(device), None if alpha is None else pictures.to_tensor(alpha).to(device)
+
+
+def _recoloured(
+    style: Tensor, alpha: Tensor | None, photo: Tensor, visible: Tensor | None, settings: Settings
+) -> Tensor:
+    """The style picture in the photo's colours, when the settings ask for that before the run."""
+    if settings.colour == "style" or settings.colour_when == "after":
+        return style
+    if settings.colour == "luminance":
+        return style.lerp(colour.luminance_style(style, photo, alpha, visible), settings.colour_amount)
+    return colour.recolour(style, photo, settings.colour, settings.colour_amount, alpha, visible)

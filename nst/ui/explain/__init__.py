@@ -1,0 +1,1 @@
+"""The tab "What is style?"."""

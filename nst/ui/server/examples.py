@@ -1,0 +1,46 @@
+"""The pictures that come with the program, as rows to click and as the page's first sight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[3] / "examples"
+FIRST_PHOTO, FIRST_STYLE = "chelsea", "impasto"
+
+
+def photos() -> dict[str, str]:
+    """Paths of the example photos, by the words that name them."""
+    return _named("photos")
+
+
+def styles() -> dict[str, str]:
+    """Paths of the style pictures, painted by `examples/make_styles.py`, by name."""
+    return _named("styles")
+
+
+def _named(folder: str) -> dict[str, str]:
+    return {path.stem.replace("_", " "): str(path) for path in sorted((FOLDER / folder).glob("*.jpg"))}
+
+
+def thumbnail(path: str) -> str:
+    """A small copy of an example, by `examples/make_thumbnails.py`: fifteen whole pictures would be 4 MB."""
+    original = Path(path)
+    return str(FOLDER / "thumbnails" / original.parent.name / original.name)
+
+
+def preset(name: str) -> str:
+    """The picture on a preset's card."""
+    return str(FOLDER / "thumbnails" / "presets" / f"{name.lower().replace(' ', '_').replace(chr(39), '')}.jpg")
+
+
+def study(path: str, layer: str) -> str:
+    """What one layer knows of an example, painted by `examples/make_studies.py`."""
+    original = Path(path)
+    return str(FOLDER / "studies" / original.stem / f"{layer}.jpg")
+
+
+def first_sight() -> tuple[str, str, str, str]:
+    """Photo, style, finished result and its costs (CSV) that the page opens with."""
+    result = FOLDER / "results" / f"{FIRST_PHOTO}_{FIRST_STYLE}.jpg"
+    pictures = FOLDER / "photos" / f"{FIRST_PHOTO}.jpg", FOLDER / "styles" / f"{FIRST_STYLE}.jpg", result
+    return *map(str, pictures), str(result.with_suffix(".csv"))

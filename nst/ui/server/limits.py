@@ -1,0 +1,58 @@
+"""What a page with a public address allows: the one home of its limits, each with an environment variable.
+
+The defaults suit two cores and 16 GB. Limits of a run wherever it is started, also from Python, are in `nst.settings`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nst import Settings
+from nst.settings import LIMITS
+
+
+def _limit(default: int, variable: str, low: int, high: int) -> Any:
+    return field(default=default, metadata={"variable": variable, "range": (low, high)})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Whole numbers that hold for every visitor."""
+
+    size: int = _limit(2048, "NST_MAX_SIZE", 256, LIMITS.size)  # px, longer side of the result
+    run_s: int = _limit(600, "NST_MAX_SECONDS", 1, 86_400)  # s, a run then ends with the picture so far
+    queue: int = _limit(20, "NST_QUEUE", 1, 1000)  # runs waiting for the device
+    starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # of one session
+    address_factor: int = _limit(4, "NST_SESSIONS_PER_ADDRESS", 1, 1000)  # so many times `starts`: offices share one
+    upload_mb: int = _limit(30, "NST_UPLOAD_MB", 1, 1000)  # MB, one file
+    keep_s: int = _limit(3600, "NST_KEEP_SECONDS", 60, 86_400)  # s, pictures of a visitor on disk and in memory
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Limits:
+        """Those that the environment changes; `ValueError` names the variable of a bad one."""
+        return cls(**{item.name: _given(item, environment) for item in dataclasses.fields(cls)})
+
+
+def _given(item: dataclasses.Field, environment: Mapping[str, str]) -> int:
+    variable, (low, high) = item.metadata["variable"], item.metadata["range"]
+    written = environment.get(variable, str(item.default))
+    if not (written.isascii() and written.isdecimal() and len(written) < 10 and low <= int(written) <= high):
+        raise ValueError(f"{variable}={written!r:.40} is no whole number from {low} to {high}; give one, or unset it")
+    return int(written)
+
+
+PAGE_LIMITS = Limits.of(os.environ)
+
+
+def within(settings: Settings) -> Settings:
+    """The settings of a visitor's run with our time budget; `ValueError` when the picture asked for is too large."""
+    if settings.size > PAGE_LIMITS.size:
+        raise ValueError(
+            f"size={settings.size} px is over this page's limit of {PAGE_LIMITS.size} px; choose a smaller one"
+        )
+    budget_s = min(settings.max_seconds or PAGE_LIMITS.run_s, PAGE_LIMITS.run_s)
+    return dataclasses.replace(settings, max_seconds=budget_s)

@@ -1,0 +1,170 @@
+"""Settings that come back from one of our pictures, and travel in the page's address."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import gradio as gr
+
+from nst import Settings, recipe
+from nst.ui.stylise.form import DEFAULTS, settings_of, values
+from nst.ui.stylise.handlers import PARAMETERS
+from nst.ui.stylise.presets import beta_of, strength_of
+
+LONGEST_QUERY = 8_192  # characters; an address that names every layer has half of them
+LONGEST_VALUE = 64  # characters of an address between two commas
+LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
+_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+
+# Query -> the address of this page with it, which becomes the page's own, without loading it again.
+SHOW_LINK = """query => {
+    const link = new URL(location.href);
+    link.search = query;
+    history.replaceState(null, "", link);
+    return link.href;
+}"""
+
+
+def restore(path: str | None) -> tuple[object, ...]:
+    """The controls of a picture's recipe -> (status, strength, one value for each of `RESTORED`)."""
+    if path is None:
+        return (gr.skip(),) * (2 + len(RESTORED))
+    try:
+        found = recipe.read(path)
+    except ValueError as error:
+        return (f"No settings restored: {error}.", gr.skip(), *(gr.skip(),) * len(RESTORED))
+    missing = values(found.settings)[1]
+    status = f"Settings restored: a picture of {found.width} x {found.height} px painted in {found.steps} steps."
+    if missing:
+        status += f" The page has no control for {', '.join(missing)}."
+    if "start" in found.inputs:
+        status += " It was painted on from another picture: give that one under Advanced."
+    return status, *controls_of(found.settings)
+
+
+def from_address(request: gr.Request) -> tuple[object, ...]:
+    """The controls as the page's address says, such as `?strength=70&style_scale=2` -> those of `restore`."""
+    given = dict(request.query_params)
+    changes, notices = from_query(given)
+    if "strength" in given:
+        notices += _by_strength(given["strength"], changes)
+    if not changes and not notices:
+        return (gr.skip(),) * (2 + len(RESTORED))
+    settings = Settings(**changes)
+    missing = [f"{name} in the address is ignored: the page has no control for it." for name in values(settings)[1]]
+    return " ".join(["Settings taken from the address.", *notices, *missing]), *controls_of(settings)
+
+
+def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
+    """Give `changes` the beta of a strength, which an address may say instead; notices."""
+    try:
+        strength = float(written)
+        if not 0 <= strength <= 100:
+            raise ValueError
+    except ValueError:
+        return [f"strength in the address is ignored: {written!r:.20} is no number from 0 to 100."]
+    if "beta" in changes:
+        return ["strength in the address is ignored: beta is there, too."]
+    changes["beta"] = beta_of(strength, changes.get("alpha", DEFAULTS.alpha))
+    return []
+
+
+def query_of(*given: Any) -> str:
+    """What an address says of the controls, which are those of `stylise`. Pictures cannot travel in it."""
+    try:
+        settings = settings_of(dict(zip(PARAMETERS, given, strict=True)), shares=None)
+    except ValueError as error:
+        raise gr.Error(f"{error}.", print_exception=False) from None
+    return to_query(settings)
+
+
+def controls_of(settings: Settings) -> tuple[object, ...]:
+    """Strength, and a value for each of `RESTORED`."""
+    given, _ = values(settings)
+    return strength_of(settings.alpha, settings.beta), *(given[name] for name in RESTORED)
+
+
+RESTORED = tuple(name for name in PARAMETERS if name in values(DEFAULTS)[0])
+
+
+def to_query(settings: Settings) -> str:
+    """What differs from the defaults, for the page's address: `beta=40&style_layers=relu1_1:0.3,relu2_1:0`."""
+    plain = Settings()
+    changed = {name: getattr(settings, name) for name in _FIELDS if getattr(settings, name) != getattr(plain, name)}
+    return urlencode({name: _short(value) for name, value in changed.items()}, safe=":,", quote_via=quote)
+
+
+def from_query(query: str | Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """An address's query, or its parts by name -> fields of `Settings` that are legal together, and notices.
+
+    Never raises: each bad value is left out with a sentence that quotes it. Unknown names are left out silently,
+    because an address also carries what others put there.
+    """
+    whole = isinstance(query, str)
+    pairs = dict(parse_qsl(query[:LONGEST_QUERY].removeprefix("?"), keep_blank_values=True)) if whole else query
+    given = {name: str(pairs[name]) for name in _FIELDS if name in pairs}
+    if (len(query) if whole else sum(map(len, given.values()))) > LONGEST_QUERY:
+        return {}, [f"The settings in the address are ignored: they have over {LONGEST_QUERY} characters."]
+    values, reasons = {}, {}
+    for name, written in given.items():
+        try:
+            values[name] = _value(name, written)
+        except (ValueError, KeyError):
+            reasons[name] = f"{written!r:.{LONGEST_VALUE}} cannot be read"
+    legal, illegal = _legal(values)
+    notices = [f"{name} in the address is ignored: {reason}" for name, reason in {**reasons, **illegal}.items()]
+    return legal, [f"{notice:.{LONGEST_NOTICE}}." for notice in notices]
+
+
+def _layers(written: str) -> dict[str, float]:
+    """`relu1_1:0.3,relu2_1:0` -> weights by layer."""
+    return {layer: float(weight) for layer, weight in (part.split(":") for part in written.split(",") if part)}
+
+
+_PARSERS = {  # type of a field -> how to read what an address says
+    "float": float,
+    "int": int,
+    "bool": {"true": True, "false": False}.__getitem__,
+    "str": str,
+    "Mapping[str, float]": _layers,
+    "tuple[float, ...]": lambda written: tuple(map(float, written.split(","))),
+}
+
+
+def _value(name: str, written: str) -> Any:
+    """What an address says of a field, not yet checked; `ValueError` or `KeyError` when it makes no sense."""
+    if max(map(len, written.split(","))) > LONGEST_VALUE:
+        raise ValueError
+    return _PARSERS[_FIELDS[name].type.removesuffix(" | None")](written)
+
+
+def _short(value: Any) -> str:
+    """A value as an address says it: exactly, for Python writes the shortest decimals that are."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{layer}:{_short(weight)}" for layer, weight in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(_short, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, Integral)) else repr(float(value)).removesuffix(".0")
+
+
+def _legal(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Those that are legal together, and for each other one why not. Some are legal only beside a later one."""
+    legal, reasons, waiting = {}, {}, list(values)
+    while waiting:
+        reasons = {}
+        for name in waiting:
+            try:
+                Settings(**legal, **{name: values[name]})
+                legal[name] = values[name]
+            except ValueError as error:
+                reasons[name] = str(error)
+        if len(reasons) == len(waiting):
+            break
+        waiting = list(reasons)
+    return legal, reasons

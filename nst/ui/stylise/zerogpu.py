@@ -1,0 +1,50 @@
+"""Hugging Face ZeroGPU: a run gets a GPU from a shared pool, in a forked process, for as long as it says it will need.
+
+Where the package `spaces` is not there or not active, everything is as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from nst import estimate
+from nst.images import pictures
+from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.stylise.form import settings_of
+
+with contextlib.suppress(ImportError):
+    import spaces
+
+Handler = TypeVar("Handler", bound=Callable)
+ACTIVE = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as `spaces` reads it
+PACE = 2e-8  # s per pixel of a step, four times that of an H200; nothing is measured with no device between runs
+START_S = 10  # for the network to reach the device, and pictures to be read
+SMALL_RUNS_S = 60  # of a handful of small pictures
+UNKNOWN_S = 30  # of a run that will be refused anyway
+
+
+def on_zerogpu(handler: Handler, parameters: tuple[str, ...] | None = None) -> Handler:
+    """A handler on a device of the pool where there is one; its last arguments are these parameters of a run."""
+    if "spaces" not in globals():
+        return handler
+    if parameters is None:
+        return spaces.GPU(duration=SMALL_RUNS_S)(handler)
+
+    def duration_s(*values: Any) -> int:
+        return needed_s(dict(zip(parameters, values[-len(parameters) :], strict=True)))
+
+    return spaces.GPU(duration=duration_s)(handler)
+
+
+def needed_s(given: dict[str, Any]) -> int:
+    """Seconds to ask for: little, because a visitor has two minutes a day, but enough to finish."""
+    try:
+        settings = settings_of(given, shares=None)
+        with pictures.header(given["photo"], "photo") as photo:
+            run_s = estimate.seconds(estimate.levels_of(photo, settings), settings, pace=PACE)
+    except ValueError:
+        return UNKNOWN_S
+    return min(START_S + round(run_s), START_S + PAGE_LIMITS.run_s)

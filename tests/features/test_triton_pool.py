@@ -1,0 +1,80 @@
+"""The pooling in Triton is torch's: on a GPU, and here as Triton's interpreter runs it."""
+
+import importlib
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst.features import layers
+
+NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, for which Triton compiles")
+CPU, GPU = partial(pytest.param, marks=NO_GPU), partial(pytest.param, marks=pytest.mark.gpu)
+EXACT = [
+    make(device, dtype) for make, device in ((CPU, "cpu"), (GPU, "cuda")) for dtype in (torch.float32, torch.float64)
+]
+
+
+@pytest.fixture(scope="module")
+def max_pool() -> Callable[[Tensor, bool], Tensor]:
+    pytest.importorskip("triton", reason="Triton comes with torch on Linux only")
+    return importlib.import_module("nst.features.triton_pool").max_pool
+
+
+def activations(device: str, dtype: torch.dtype, *shape: int) -> Tensor:
+    """With many equal maxima, positive and negative."""
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(0)).mul(2).round()
+    return values.to(device, dtype).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(  # Triton's interpreter compares bfloat16 by its bits
+    ("device", "dtype"), [*EXACT, GPU("cuda", torch.bfloat16)], ids=str
+)
+@pytest.mark.parametrize("rectify", [False, True], ids=["plain", "relu"])
+@pytest.mark.parametrize("shape", [(2, 5, 9, 14), (1, 70, 8, 6), (1, 16, 2, 33), (1, 3, 1, 5)], ids=str)
+def test_pooling_and_its_gradient(
+    shape: tuple[int, ...], rectify: bool, device: str, dtype: torch.dtype, max_pool: Callable
+) -> None:
+    x = activations(device, dtype, *shape).requires_grad_()
+    expected = F.max_pool2d(x, 2) if min(shape[2:]) > 1 else x.new_zeros(*shape[:2], 0, shape[3] // 2)
+    expected = F.relu(expected) if rectify else expected
+    found = max_pool(x, rectify)
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    if found.numel():
+        gradient = torch.randn_like(expected)
+        (exact,) = torch.autograd.grad(expected, x, gradient)
+        (given,) = torch.autograd.grad(found, x, gradient.contiguous())
+        assert torch.equal(given, exact)
+        assert given.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("device", [CPU("cpu"), GPU("cuda")])
+@pytest.mark.parametrize("rectify", [False, True], ids=["plain", "relu"])
+def test_what_is_not_a_number_is_not_hidden(rectify: bool, device: str, max_pool: Callable) -> None:
+    x = activations(device, torch.float32, 1, 16, 4, 4)
+    for corner in range(4):
+        x[0, corner, corner // 2, corner % 2] = torch.nan
+    assert max_pool(x, rectify).isnan().nonzero().tolist() == [[0, corner, 0, 0] for corner in range(4)]
+
+
+@NO_GPU
+def test_without_a_gpu_there_is_no_pooling_for_it() -> None:
+    assert layers.gpu_pooling.__wrapped__() is None
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fused", [False, True], ids=["torch", "triton"])
+@pytest.mark.parametrize("rectify", [False, True], ids=["plain", "relu"])
+def test_with_or_without_triton_layers_are_the_same(
+    rectify: bool, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert layers.gpu_pooling() is not None
+    if not fused:
+        monkeypatch.setattr(layers, "gpu_pooling", lambda: None)
+    x = activations("cuda", torch.bfloat16, 1, 64, 9, 14)
+    expected = F.max_pool2d(x, 2)
+    assert torch.equal(layers.max_pool(x, rectify), F.relu(expected) if rectify else expected)

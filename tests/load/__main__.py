@@ -1,0 +1,24 @@
+"""The command `python -m tests.load [SECTION ...] [--quick]`: what a public address meets, on a page of its own."""
+
+from __future__ import annotations
+
+import sys
+
+from nst.bench.__main__ import measured
+from tests.load import crowd, fuzz, soak
+
+SECTIONS = {"fuzz": fuzz.fuzz, "load": crowd.load, "soak": soak.soak}
+QUICK_SECTIONS = ("fuzz", "load")
+FAULTS = ("faults", "crashes", "hung")  # counts of what must not happen
+
+
+def main() -> int:
+    """Run the sections asked for; 1 when something broke, or when no visitor of the crowd got a picture."""
+    report, _ = measured("python -m tests.load", "Attack the page.", SECTIONS, QUICK_SECTIONS)
+    rows = [row for section in report.values() for row in section]
+    broken = any(row.get(what) for row in rows for what in FAULTS) or any(row.get("picture") == 0 for row in rows)
+    return int(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""One step must be recordable as a CUDA graph. Without a GPU at hand, what that takes is checked on the CPU."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nst.features import layers, weights
+from nst.features.extractor import FeatureExtractor, kept_kernels
+from nst.objective.objective import Objective, Targets
+from nst.optimise import lbfgs, loop
+from nst.optimise.cuda_graph import WARM_UP_CALLS, CapturedStep
+from nst.optimise.loop import minimise
+from nst.scaled_pictures import Inputs
+from nst.schedule import Level
+from nst.settings import Settings
+
+BOTH = pytest.mark.parametrize("optimiser", list(loop.OPTIMISERS))
+WAITING = {  # what makes the host wait for the device, or a shape depend on values
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten.masked_select.default,
+    torch.ops.aten.unique_dim.default,
+}
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails at the operation that would wait for a GPU."""
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        assert function not in WAITING, f"{function} waits for the device"
+        return function(*arguments, **(keywords or {}))
+
+
+def objective_of(
+    image: Tensor, dtype: torch.dtype = torch.float32, regions: bool = False, statistic: str = "gram"
+) -> Objective:
+    settings = Settings(balance=False, total_variation=1.0, statistic=statistic)
+    inputs = Inputs(image, (image.flip(-1) * 0.5,))
+    if regions:
+        left = torch.zeros_like(image[:, :1])
+        left[..., : image.shape[-1] // 2] = 1
+        inputs = Inputs(image, (*inputs.paintings, image.flip(-2)), left.flip(-1) * 0.5 + 0.5, masks=(left, 1 - left))
+    extractor = FeatureExtractor(settings.layers, device=image.device, dtype=dtype, replicate_edges=True)
+    return Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
+
+
+@pytest.fixture
+def as_if_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps on the CPU keep their state in place, as on CUDA."""
+    monkeypatch.setattr(lbfgs, "IN_PLACE", {"cpu"})
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+
+
+@BOTH
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+@pytest.mark.parametrize("regions", [False, True], ids=["whole", "regions"])
+def test_a_step_never_waits_for_the_device(optimiser: str, statistic: str, regions: bool, image: Tensor) -> None:
+    objective = objective_of(image, regions=regions, statistic=statistic)
+    walk = loop._Walk(objective, loop.OPTIMISERS[optimiser], image.flip(-2), 5)
+    with NoWaiting():
+        for _ in range(3):
+            walk.step()
+    with NoWaiting(), pytest.raises(AssertionError, match="waits"):  # the check sees what it should
+        float(walk.terms[0])
+
+
+@BOTH
+def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor, as_if_recorded: None) -> None:
+    """A recorded step reads and writes fixed addresses."""
+    walk = loop._Walk(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
+
+    def addresses() -> dict[str, int]:
+        state = {**vars(walk), **vars(walk.method)}
+        return {name: value.data_ptr() for name, value in state.items() if isinstance(value, Tensor)}
+
+    walk.step()  # allocates the rest of its state, which the calls before the recorded one do on CUDA
+    before = addresses()
+    assert len(before) > 5
+    for _ in range(3):
+        walk.step()
+    walk.method.retreat()
+    walk.step()
+    assert addresses() == before
+
+
+@BOTH
+def test_a_step_keeps_to_one_device(
+    optimiser: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Fake CUDA tensors refuse to meet CPU tensors, as real ones do; what only a GPU has cannot be faked."""
+    monkeypatch.setattr(layers, "FUSED_DTYPES", ())
+    monkeypatch.setattr(layers, "gpu_pooling", lambda: None)
+    request.addfinalizer(kept_kernels.cache_clear)  # fake ones
+    weights.load("vgg19")  # real numbers, before tensors become fake
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        image = torch.rand(1, 3, 32, 48, device="cuda")
+        objective = objective_of(image, torch.bfloat16)
+        terms = objective.terms(image)
+        assert {term.device.type for term in terms.values()} == {"cuda"}
+        method = loop.OPTIMISERS[optimiser](image, 5)
+        for _ in range(2):
+            image = method.propose(image, torch.rand_like(image))
+        assert image.device.type == "cuda"
+
+
+@BOTH
+def test_neither_late_reading_nor_fixed_addresses_change_anything(
+    optimiser: str, image: Tensor, request: pytest.FixtureRequest
+) -> None:
+    """The device runs ahead of the host, or copies where the CPU does not: same pictures, same costs."""
+
+    def run(steps_ahead: int) -> list[loop.Evaluation]:
+        return list(minimise(objective_of(image), image.flip(-2), 6, optimiser, steps_ahead))
+
+    at_once, late = run(0), run(2)
+    request.getfixturevalue("as_if_recorded")
+    for others in (late, run(0), run(2)):
+        assert len(at_once) == len(others) == 6
+        for one, other in zip(at_once, others, strict=True):
+            assert torch.equal(one.image, other.image)
+            assert one.terms == other.terms
+
+
+@BOTH
+def test_the_cpu_keeps_no_copies(optimiser: str, image: Tensor) -> None:
+    """Of a large picture there is room for few: the walk, its optimiser and who looks on share them."""
+    walk = loop._Walk(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
+    walk.step()
+    assert loop._Snapshot(walk).image is walk.image
+    if optimiser == "lbfgs":
+        walk.method.propose(walk.image, walk.gradient)
+        assert walk.method.image.data_ptr() == walk.image.data_ptr()
+        assert walk.method.gradient.data_ptr() == walk.gradient.data_ptr()
+
+
+@BOTH
+def test_steps_queued_behind_a_failed_one_are_thrown_away(optimiser: str) -> None:
+    """Above a mean of 0.6 the cost is not a number: with steps ahead too, no yielded picture is there."""
+
+    def evaluate(picture: Tensor) -> tuple[Tensor, Tensor]:
+        cost = (picture - 0.9).square().sum() + (0.6 - picture.mean()).sqrt() * 0
+        return cost[None], 2 * (picture - 0.9) + cost * 0
+
+    found = []
+    try:
+        for evaluation in minimise(evaluate, torch.full((1, 3, 6, 5), 0.5), 30, optimiser, steps_ahead=2):
+            found.append(evaluation)
+    except loop.DivergedError:
+        pass  # giving up is right when even small steps enter it
+    assert found
+    assert all(e.image.mean() <= 0.6 and e.cost == e.cost for e in found)
+
+
+@pytest.mark.gpu
+@BOTH
+def test_recorded_steps_are_those_taken_one_by_one(optimiser: str, image: Tensor) -> None:
+    objective = objective_of(image.cuda())
+    make = loop.OPTIMISERS[optimiser]
+    plain, recorded = (loop._Walk(objective, make, image.cuda().flip(-2), 12) for _ in range(2))
+    take = CapturedStep(recorded.step, recorded.image.device)
+    for _ in range(3 * WARM_UP_CALLS):
+        plain.step()
+        take()
+    assert take.failure is None
+    assert take.graph is not None
+    assert torch.allclose(plain.image, recorded.image, atol=1e-3)
+    assert torch.allclose(plain.terms, recorded.terms, rtol=1e-3)
+
+
+@pytest.mark.gpu
+def test_what_cannot_be_recorded_runs_as_it_is_and_says_why() -> None:
+    calls = []
+
+    def step() -> None:
+        calls.append(torch.ones(1, device="cuda").item())  # waits for the device
+
+    take = CapturedStep(step, torch.device("cuda", 0))
+    for _ in range(WARM_UP_CALLS + 2):
+        take()
+    assert take.failure
+    assert len(calls) >= WARM_UP_CALLS + 2
+
+
+@pytest.mark.gpu
+def test_a_failed_record_leaves_neither_memory_nor_a_waiting_generator() -> None:
+    def step() -> None:
+        torch.ones(2**26, device="cuda").sum().item()  # 256 MiB; waits for the device
+
+    def reserved() -> int:
+        torch.cuda.empty_cache()
+        return torch.cuda.memory_reserved()
+
+    step()
+    before = reserved()
+    take = CapturedStep(step, torch.device("cuda", 0))
+    for _ in range(WARM_UP_CALLS + 2):
+        take()
+    assert take.failure
+    assert reserved() < before + 2**26
+    assert torch.rand(8, device="cuda").max() < 1

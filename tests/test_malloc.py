@@ -1,0 +1,94 @@
+"""What the heap keeps and gives back, as the system counts it."""
+
+import subprocess
+import sys
+
+import pytest
+
+GLIBC = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heap")
+BEGIN = """
+import resource, sys, threading, torch
+from nst import heap
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def resident_mib():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
+
+def work(mib=34):
+    torch.ones(mib * 2**18)
+"""
+
+
+def run(program: str) -> list[float]:
+    done = subprocess.run([sys.executable, "-c", BEGIN + program], capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+@GLIBC
+def test_a_prepared_heap_asks_for_its_pages_once() -> None:
+    program = "{}; work(); work(); before = faults(); [work() for _ in range(10)]; print(faults() - before)"
+    (plain,), (prepared,) = run(program.format("pass")), run(program.format("heap.prepare()"))
+    pages = 10 * 34 * 2**20 / 4096
+    assert plain > 0.5 * pages
+    assert prepared < 0.15 * pages
+
+
+@GLIBC
+def test_threads_share_a_prepared_heap() -> None:
+    program = """
+heap.prepare()
+work()
+before = faults()
+for _ in range(30):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+print(faults() - before)
+"""
+    assert run(program)[0] < 0.15 * 30 * 34 * 2**20 / 4096
+
+
+@GLIBC
+def test_trim_gives_back_what_is_free() -> None:
+    before, kept, trimmed = run(
+        "heap.prepare(); before = resident_mib(); "
+        "blocks = [torch.ones(2**22) for _ in range(20)]; del blocks; kept = resident_mib(); heap.trim(); "
+        "print(before, kept, resident_mib())"
+    )
+    assert kept > before + 250
+    assert trimmed < before + 20
+
+
+@GLIBC
+def test_a_run_gives_its_memory_back_however_it_ends() -> None:
+    program = """
+heap.prepare()
+import numpy as np
+from PIL import Image
+import nst
+noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8))
+nst.stylise(noise, noise, nst.Settings(size=64, steps=2, pyramid=False, device="cpu"))  # weights, libraries
+before = resident_mib()
+events = nst.stylise_events(noise, noise, nst.Settings(size=512, steps=2, pyramid=False, device="cpu"))
+next(events), next(events)
+during = resident_mib()
+{}
+print(during - before, resident_mib() - before)
+"""
+    for end in ("list(events)", "events.close()"):
+        during, after = run(program.format(end))
+        assert during > 150
+        assert after < 50
+
+
+def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nst import malloc
+
+    def no_library(name: None) -> None:
+        raise TypeError("bad argument type for built-in operation")
+
+    monkeypatch.setattr(malloc.ctypes, "CDLL", no_library)
+    malloc.prepare()
+    malloc.trim()

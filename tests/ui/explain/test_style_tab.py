@@ -1,0 +1,191 @@
+"""The tab "What is style?": its numbers against the engine's, and a walk through it in a real browser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import gradio as gr
+import numpy as np
+import pytest
+from browsing import WAIT_MS
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from nst.explain import channels, layer_studies
+from nst.explain.look import Look, cut, look_at, strongest_patches
+from nst.ui.explain import views
+from nst.ui.explain.cache import Recent
+from nst.ui.explain.heatmaps import SCALES, matrix_figure
+from nst.ui.explain.overlays import ABOVE, BELOW, overlay, sheet
+from nst.ui.server import examples
+
+PHOTO, STYLE, RESULT, _ = examples.first_sight()
+GIVEN = (PHOTO, STYLE, None)
+
+
+@pytest.fixture(scope="module")
+def look() -> Look:
+    return look_at(STYLE)
+
+
+@pytest.mark.parametrize("ordering", channels.ORDERINGS)
+@pytest.mark.parametrize("kind", channels.KINDS)
+def test_a_cell_tells_its_channels_and_the_matrix_entry(look: Look, kind: str, ordering: str) -> None:
+    figure, words, pairs = views.show_matrix("style", "relu2_1", kind, ordering, "logarithm", *GIVEN)
+    (heat,) = figure.data
+    block = look.block("relu2_1")
+    entries = channels.matrix(block, kind)
+    for row, column in ((0, 0), (3, 77), (127, 5)):
+        k, m = int(heat.y[row]), int(heat.x[column])
+        assert np.asarray(heat.customdata)[row, column] == pytest.approx(entries[k, m], rel=1e-5, abs=1e-8)
+    assert "144 x 192 positions x 128 channels" in words or "192 x 144 positions x 128 channels" in words
+    assert pairs.value == views.pair_name(*[getattr(channels.strongest_pairs(block, kind)[0], n) for n in "km"])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_scale_keeps_order_and_sign(scale: str) -> None:
+    values = np.array([[-4.0, 0.0], [1.0, 100.0]])
+    coloured = SCALES[scale](values)
+    assert (np.argsort(coloured, axis=None) == np.argsort(values, axis=None)).all()
+    assert (np.sign(coloured) == np.sign(values)).all()
+    signed = matrix_figure(values, np.arange(2), scale).data[0]
+    assert signed.zmin == -signed.zmax, "zero has the colour between"
+
+
+@pytest.mark.parametrize("kind", channels.KINDS)
+def test_the_number_under_the_product_map_is_the_matrix_entry(look: Look, kind: str) -> None:
+    sentence, number, *maps = views.show_pair("style", "relu3_1", kind, 12, 40, *GIVEN)
+    entry = channels.matrix(look.block("relu3_1"), kind)[12, 40]
+    told = float(re.search(r"\*\*([^*]+)\*\*", number)[1])
+    assert told == pytest.approx(entry, rel=1e-3)
+    assert {"12", "40"} <= set(re.findall(r"\d+", sentence))
+    assert len(maps) == 5
+    assert "24 x 24 pixels" in number
+
+
+def test_an_overlay_is_hot_where_the_map_is_and_cold_where_it_is_below_zero(look: Look) -> None:
+    height, width, _ = look.shape("relu3_1")
+    values = np.zeros((height, width), np.float32)
+    values[10, 20], values[40, 50] = 2.0, -2.0
+    drawn = np.asarray(overlay(look, "relu3_1", values), dtype=float)
+    for (row, column), colour in (((10, 20), ABOVE), ((40, 50), BELOW)):
+        middle = drawn[4 * row + 1 : 4 * row + 3, 4 * column + 1 : 4 * column + 3].mean((0, 1))
+        assert np.abs(middle - colour).max() < 80
+    away = drawn[-20:, :20]
+    assert np.abs(away - away.mean(-1, keepdims=True)).max() <= 1, "grey elsewhere"
+
+
+def test_a_sheet_shows_the_strongest_patch_first(look: Look) -> None:
+    patches = strongest_patches(look, "relu3_1", 12)
+    first = np.asarray(sheet(look, patches), dtype=float)[:84, :84]
+    expected = cut(look, patches[0]).resize((84, 84), Image.Resampling.BICUBIC)
+    assert np.abs(first - np.asarray(expected)).mean() < 12
+    assert sheet(look, []) is None
+
+
+def test_the_result_is_the_examples_until_there_is_one() -> None:
+    assert views.picture_of("result", *GIVEN) == RESULT
+    other = examples.styles()["mosaic"]
+    with pytest.raises(ValueError, match="no result of these two pictures yet; press Stylise"):
+        views.picture_of("result", PHOTO, other, None)
+    with pytest.raises(ValueError, match="there is no photo yet"):
+        views.picture_of("photo", None, STYLE, None)
+
+
+def test_the_result_has_become_the_styles() -> None:
+    matrices, bars, words = views.show_comparison("relu3_1", "gram", "energy", "linear", *GIVEN)
+    photo, style, result, difference = (np.asarray(trace.customdata) for trace in matrices.data)
+    assert np.abs(result - style).sum() < 0.5 * np.abs(photo - style).sum()
+    np.testing.assert_allclose(difference, result - style, rtol=1e-4, atol=1e-3 * style.max())
+    before, after = (np.asarray(trace.y) for trace in bars.data)
+    assert (after < before).all()
+    assert "relu3_1" in words
+
+
+def test_wrong_channels_end_in_a_sentence() -> None:
+    with pytest.raises(gr.Error, match="channel 999 is not there; choose from 0 to 255"):
+        views.show_pair("style", "relu3_1", "gram", 999, 0, *GIVEN)
+
+
+def test_every_example_has_its_studies() -> None:
+    for path in examples.styles().values():
+        textures, _ = views.shipped_studies(None, path)
+        assert [layer for _, layer in textures] == list(layer_studies.TEXTURE_LAYERS)
+    for path in examples.photos().values():
+        _, contents = views.shipped_studies(path, None)
+        assert [layer for _, layer in contents] == list(layer_studies.CONTENT_LAYERS)
+    assert views.shipped_studies(None, "/somewhere/mine.jpg") == ([], [])
+
+
+class Weighty:
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+
+
+def test_memory_is_bounded_and_forgets_what_was_used_longest_ago() -> None:
+    recent, made = Recent(100), []
+
+    def get(name: str, size: int = 40) -> None:
+        recent.get(name, lambda: (made.append(name), Weighty(size))[1])
+
+    for name in ("a", "b", "a", "c", "a", "b"):
+        get(name)
+    assert made == ["a", "b", "c", "b"]
+    assert recent.nbytes <= 100
+    get("huge", 500)
+    assert list(recent.kept) == ["huge"], "one is kept, whatever its size"
+
+
+@pytest.mark.browser
+def test_a_walk_through_the_tab(page: Page) -> None:
+    page.get_by_role("tab", name="What is style?").click()
+    plot = page.locator("#matrix .js-plotly-plot .heatmaplayer image, #matrix .js-plotly-plot .heatmaplayer .hm")
+    expect(plot.first).to_be_attached(timeout=WAIT_MS)
+    expect(page.locator("#product img")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator("#matrix-words")).to_contain_text("x 256 channels")
+    page.wait_for_timeout(800)
+    cells = page.locator("#matrix .nsewdrag").first.bounding_box()
+    page.mouse.move(cells["x"] + 99, cells["y"] + 60)
+    page.wait_for_timeout(300)
+    page.mouse.move(cells["x"] + 100, cells["y"] + 60)
+    hover = page.locator("#matrix .hoverlayer")
+    expect(hover).to_contain_text("k = ", timeout=5000)
+    k = re.search(r"k = (\d+), k' = \d", hover.text_content())[1]
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.get_by_label("Channel k", exact=True)).to_have_value(k)
+    expect(page.locator("#entry")).to_contain_text(f"the entry ({k}, ", timeout=WAIT_MS)
+    expect(page.locator("#relation")).to_contain_text(k)
+
+    page.locator("#look-kind").get_by_text("correlation").click()
+    expect(page.locator("#matrix-words")).to_contain_text("from -1 to 1", timeout=WAIT_MS)
+    pair = page.locator("#pairs label").nth(2)
+    expect(pair).to_be_visible(timeout=WAIT_MS)
+    name = pair.inner_text()
+    pair.click()
+    expect(page.get_by_label("Channel k", exact=True)).to_have_value(name.split(" and ")[0], timeout=WAIT_MS)
+    page.locator("#look-at").get_by_text("Photo").click()
+    expect(page.locator("#matrix-words")).to_contain_text("63 x 96 positions", timeout=WAIT_MS)
+
+    page.locator("#compare-matrices").click()
+    expect(page.locator("#bars .js-plotly-plot .barlayer .point").first).to_be_attached(timeout=WAIT_MS)
+    expect(page.locator("#compare-words")).to_contain_text("% of the way")
+    expect(page.locator("#textures img")).to_have_count(5)
+    expect(page.locator("#contents img")).to_have_count(5)
+    for name in ("textures", "contents"):
+        assert page.locator(f"#{name} .caption-label").all_inner_texts()[0].startswith("relu1_")
+
+
+@pytest.mark.browser
+def test_one_lambda_at_a_time_is_painted_for_the_current_pair(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = layer_studies.playground_settings
+    monkeypatch.setattr(layer_studies, "playground_settings", lambda layer: replace(usual(layer), size=96, steps=6))
+    page.get_by_role("tab", name="What is style?").click()
+    page.locator("#paint-playground").click()
+    expect(page.locator("#playground img")).to_have_count(3, timeout=WAIT_MS)
+    expect(page.locator("#stop-playground")).to_be_visible()
+    expect(page.locator("#playground-status")).to_contain_text("5 pictures, one layer each", timeout=WAIT_MS)
+    expect(page.locator("#paint-playground")).to_be_enabled()
+    sources = [image.get_attribute("src") for image in page.locator("#playground img").all()]
+    assert len(set(sources)) == 5

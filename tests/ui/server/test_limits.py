@@ -1,0 +1,185 @@
+"""What the page refuses before anything waits or is painted: too many starts, a full queue, values over its limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import httpx
+import pytest
+from gradio_client import Client
+from playwright.sync_api import Page, expect
+from starlette.middleware import Middleware
+
+from nst import Settings
+from nst.ui import build, launch_options
+from nst.ui.server import gate, limits
+from nst.ui.server.events import ON_DEVICE
+from nst.ui.server.gate import Gate, Windows
+from nst.ui.server.limits import Limits
+
+
+def test_each_limit_has_its_own_variable_and_takes_what_it_says() -> None:
+    assert Limits.of({}) == Limits()
+    for item in dataclasses.fields(Limits):
+        variable, (low, high) = item.metadata["variable"], item.metadata["range"]
+        assert low <= item.default <= high
+        assert Limits.of({variable: str(high)}) == dataclasses.replace(Limits(), **{item.name: high})
+        for bad in (str(low - 1), str(high + 1), "", "many", "1e3", "²", "9" * 5000):
+            with pytest.raises(ValueError, match=f"{variable}=.* give one, or unset it"):
+                Limits.of({variable: bad})
+
+
+def test_a_visitors_run_has_a_budget_and_a_largest_size() -> None:
+    most = limits.PAGE_LIMITS
+    assert limits.within(Settings()).max_seconds == most.run_s
+    assert limits.within(Settings(max_seconds=5.0)).max_seconds == 5
+    assert limits.within(Settings(max_seconds=80_000.0)).max_seconds == most.run_s
+    with pytest.raises(ValueError, match=f"over this page's limit of {most.size} px; choose a smaller one"):
+        limits.within(Settings(size=most.size + 1))
+
+
+def test_the_window_slides_and_says_how_long_to_wait() -> None:
+    now = SimpleNamespace(s=0.0)
+    windows = Windows(lambda: now.s)
+    waits = []
+    for now.s in (0, 10, 20, 30, 59, 60, 61, 70):
+        waits.append(windows.wait_s({"session": 3}))
+    assert waits == [0, 0, 0, 30, 1, 0, 9, 0], "a refusal does not count as a start"
+
+
+def test_every_name_of_a_visitor_must_agree_and_a_refusal_counts_for_none() -> None:
+    windows = Windows(lambda: 0.0)
+    for session in range(4):
+        assert windows.wait_s({"address": 4, f"session {session}": 1}) == 0
+    assert windows.wait_s({"address": 4, "session 9": 1}) == 60, "new sessions do not help"
+    assert windows.wait_s({"elsewhere": 4, "session 9": 1}) == 0
+
+
+def test_windows_forget_the_visitor_not_seen_for_longest() -> None:
+    windows = Windows(lambda: 0.0, most_visitors=100)
+    for number in range(5000):
+        windows.wait_s({f"session {number}": 1})
+    assert len(windows.starts) == 100
+    assert windows.wait_s({"session 4999": 1}) > 0
+
+
+def test_windows_count_right_with_many_threads() -> None:
+    windows, allowed = Windows(lambda: 0.0), []
+
+    def ask() -> None:
+        for _ in range(500):
+            allowed.append(windows.wait_s({"session": 100}) == 0)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(allowed) == 100
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch):
+    """A small page whose one run goes on until it is let go, behind a gate for two starts a minute."""
+    monkeypatch.setattr(gate, "PAGE_LIMITS", dataclasses.replace(Limits(), starts=2, address_factor=2))
+    go, begun = threading.Event(), threading.Event()
+
+    def run():
+        begun.set()
+        go.wait(20)
+        yield "done"
+
+    with gr.Blocks() as page:
+        gr.on([], run, None, gr.Textbox(), api_name="run", **ON_DEVICE)
+    page.queue(max_size=20, api_open=False)
+    options = {"app_kwargs": {"middleware": [Middleware(Gate)]}}
+    _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
+    yield SimpleNamespace(address=address, go=go, begun=begun)
+    go.set()
+    page.close()
+
+
+def start(address: str, session: str = "a", visitor: str = "1.2.3.4") -> httpx.Response:
+    body = {"data": [], "fn_index": 0, "session_hash": session}
+    return httpx.post(f"{address}gradio_api/queue/join", json=body, headers={"X-Forwarded-For": visitor})
+
+
+def test_a_full_queue_is_told_in_minutes(slow: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "PAGE_LIMITS", dataclasses.replace(Limits(), queue=1))
+    assert start(slow.address).status_code == 200
+    assert slow.begun.wait(10)
+    assert start(slow.address, "b").status_code == 200  # waits
+    answer = start(slow.address, "c")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        429,
+        "Busy: 1 runs waiting, about 1 min. Please try again later.",
+    )
+    job = Client(slow.address, verbose=False).submit(api_name="/run")
+    with pytest.raises(Exception, match="429"):
+        job.result()
+
+
+def test_a_session_and_an_address_have_their_starts_per_minute(slow: SimpleNamespace) -> None:
+    slow.go.set()
+
+    def starts(session: str, visitor: str) -> int:
+        return start(slow.address, session, visitor).status_code
+
+    assert [starts("a", "1.2.3.4") for _ in range(3)] == [200, 200, 429]
+    assert [starts(name, "1.2.3.4") for name in "bcd"] == [200, 200, 429], "new sessions from one address"
+    assert starts("e", "1.2.3.5") == 200
+    assert "Please wait" in start(slow.address, "a").json()["detail"]
+
+
+def test_nobody_passes_the_queue(slow: SimpleNamespace) -> None:
+    slow.go.set()
+    for route in ("run/run", "api/run", "run/predict"):
+        body = {"data": [], "fn_index": 0, "session_hash": "a"}
+        assert httpx.post(f"{slow.address}gradio_api/{route}", json=body).status_code == 404
+    too_long = httpx.post(f"{slow.address}gradio_api/call/run", content=b" " * 3_000_000)
+    assert (too_long.status_code, too_long.json()["detail"]) == (
+        429,
+        "the request is too long; upload pictures first",
+    )
+    for body in (b"", b"[]", b"null", b"[" * 100_000, b'{"session_hash": 7}', b"\xff"):
+        assert httpx.post(f"{slow.address}gradio_api/call/run", content=body).status_code < 500
+
+
+@pytest.mark.browser
+def test_a_refused_click_says_why_and_gives_the_button_back(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Windows, "wait_s", lambda *_: 41.2)
+    page.locator("#stylise-button").click()
+    message = page.get_by_text("Please wait 42 s and try again.")
+    expect(message).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("Not started.")
+    expect(page.locator("#stylise-button")).to_be_visible()
+    expect(page.locator("#stop-button")).to_be_hidden()
+
+
+def test_the_readme_tells_every_limit_with_its_default_and_variable() -> None:
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text()
+    for item in dataclasses.fields(Limits):
+        (row,) = [line for line in readme.splitlines() if f"| `{item.metadata['variable']}` |" in line]
+        assert str(item.default) in re.findall(r"\d+", row.split("|")[2]), row
+
+
+def test_what_waits_on_the_page_is_a_run_and_passes_the_gate() -> None:
+    page = build()
+    queued = [function for function in page.fns.values() if function.queue]
+    assert {function.concurrency_id for function in queued} == {"device"}
+    names = {function.fn.__name__ for function in queued}
+    assert names == {
+        *("paint", "go_on", "paint_bigger", "stylise", "repaint"),
+        *("paint_textures", "paint_contents", "paint_playground"),
+    }
+    assert page.api_open is False
+    assert page._queue.max_size == limits.PAGE_LIMITS.queue + 1
+    options = launch_options()
+    assert [item.cls for item in options["app_kwargs"]["middleware"]] == [Gate]
+    assert options["max_file_size"] == f"{limits.PAGE_LIMITS.upload_mb}mb"
+    assert (options["show_error"], options["enable_monitoring"], page.analytics_enabled) == (False, False, False)

@@ -1,0 +1,175 @@
+"""What no page sends: raw requests with values of every kind, and paths of the server instead of pictures."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from serving import usual_values
+
+import nst
+from nst.ui.server import examples
+from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.stylise import handlers
+from nst.ui.stylise.form import order
+from nst.ui.stylise.handlers import PARAMETERS
+
+ROOT = Path(__file__).resolve().parents[3]
+PICTURES = ("photo", "style", "style_2", "style_3", "style_4", "mask", "start")
+SLOWEST_S = 5.0
+WRONG = [
+    *(None, "", "abc", "relu9_9", "../../etc/passwd", "\0", "🎨" * 300, "1e999", "NaN", True, False),
+    *(-1, 0, 0.5, 1e308, -1e308, 10**400, float("nan"), float("inf"), float("-inf"), 2**63),
+    *([], [[]], [[None, None, None]], [["relu1_2", "much", 0]], [[["relu1_2"], 1, 1]], [["relu1_2"]], [[1, 2, 3]]),
+    *({}, {"path": None}, {"path": 7}, {"headers": [], "data": 3}, {"headers": ["a"], "data": [["relu1_2", 1e999]]}),
+    *({"path": "/etc/passwd"}, {"value": {"path": "/etc/passwd"}, "__type__": "update"}, {"__type__": "state"}),
+]
+
+
+@pytest.fixture
+def given(address: str) -> dict[str, object]:
+    """Parameters that are all legal, with uploaded pictures."""
+    photo, style, _, _ = examples.first_sight()
+    files = [("files", (Path(path).name, Path(path).read_bytes())) for path in (photo, style)]
+    paths = httpx.post(f"{address}gradio_api/upload", files=files).json()
+    return usual_values(*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths))
+
+
+@pytest.fixture
+def dry(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Runs that end before their first step, so that only the checks take time. What got so far."""
+    begun: list[object] = []
+
+    def events(photo: object, *rest: object, **more: object) -> Iterator[nst.Event]:
+        begun.append((photo, *rest, more))
+        return iter(())
+
+    monkeypatch.setattr(handlers, "stylise_events", events)
+    return begun
+
+
+def answer(address: str, values: dict[str, object], endpoint: str = "stylise", route: str = "call") -> str:
+    """What the server says to a raw call with these values, JSON or not."""
+    body = json.dumps({"data": [values[name] for name in PARAMETERS]})
+    sent = httpx.post(
+        f"{address}gradio_api/{route}/{endpoint}", content=body, headers={"Content-Type": "application/json"}
+    )
+    if sent.status_code != 200 or "event_id" not in sent.json():
+        return f"event: error {sent.status_code} {sent.text}"
+    return httpx.get(f"{address}gradio_api/{route}/{endpoint}/{sent.json()['event_id']}", timeout=60).text
+
+
+def leaks(text: str) -> bool:
+    """Whether an answer shows the inside of the server. What was sent may come back."""
+    return any(
+        word in text
+        for word in ("Traceback", 'File \\"', "site-packages", str(ROOT), str(Path.home()) + "/", "root:x:")
+    )
+
+
+def test_any_value_of_any_parameter_ends_in_a_sentence_or_a_run(
+    address: str, given: dict[str, object], dry: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(7)
+    silent = []
+    for number in range(150):
+        name = PARAMETERS[number % len(PARAMETERS)]
+        wrong = {name: chance.choice(WRONG)}
+        if chance.random() < 0.3:
+            wrong[chance.choice(PARAMETERS)] = chance.choice(WRONG)
+        began = time.monotonic()
+        text = answer(address, {**given, **wrong}, chance.choice(("stylise", "repaint")))
+        assert time.monotonic() - began < SLOWEST_S, wrong
+        assert not leaks(text), (wrong, text)
+        assert "event: " in text, (wrong, text)
+        if "data: null" in text and "event: error" in text:
+            silent.append(wrong)
+    assert "a run failed" not in caplog.text, "a value that no check has caught"
+    assert all(any(name in PICTURES or name == "other_layers" for name in wrong) for wrong in silent), silent
+    assert len(silent) < 40, silent
+
+
+def test_what_passes_gradios_checks_ends_in_a_sentence_or_settings() -> None:
+    chance, legal = random.Random(8), 0
+    usual = {**usual_values("a", "b"), "other_layers": []}
+    for _ in range(5000):
+        wrong = {chance.choice(PARAMETERS): chance.choice(WRONG) for _ in range(chance.choice((1, 1, 3)))}
+        wrong = {name: value for name, value in wrong.items() if name not in PICTURES}
+        if isinstance(wrong.get("other_layers", []), list):  # a table always is
+            try:
+                settings = order({**usual, **wrong}).settings
+            except ValueError:  # any other error fails
+                continue
+            legal += 1
+            assert settings.size <= PAGE_LIMITS.size
+            assert 0 < settings.max_seconds <= PAGE_LIMITS.run_s
+    assert 500 < legal < 3000
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_path_that_was_not_uploaded_is_opened(
+    address: str, given: dict[str, object], dry: list[object], name: str
+) -> None:
+    secret = examples.photos()["coffee"]  # a picture, which would be painted
+    app = str(ROOT / "app.py")
+    for path in (
+        app,
+        "app.py",
+        "/etc/passwd",
+        "/proc/self/environ",
+        secret,
+        f"{given['photo']['path']}/../../../x.png",
+    ):
+        for sent in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, path):
+            text = answer(address, {**given, name: sent})
+            assert "event: error" in text, (path, text)
+            assert not leaks(text), text
+            assert "not a picture" not in text, "the server opened a file that the visitor only named"
+    assert not dry, "and no run began with it"
+    assert "event: complete" in answer(address, given), "while what was uploaded is painted"
+
+
+def test_the_server_fetches_nothing_for_a_visitor(address: str, given: dict[str, object], dry: list[object]) -> None:
+    asked: list[str] = []
+
+    class Inside(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404)
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Inside) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/picture.png"
+        for sent in ({"path": url}, {"url": url}, {"path": "a.png", "url": url}, url):
+            for extra in ({}, {"meta": {"_type": "gradio.FileData"}}):
+                text = answer(address, {**given, "photo": {**sent, **extra} if isinstance(sent, dict) else sent})
+                assert "event: error" in text
+        server.shutdown()
+    assert not asked
+    assert not dry
+
+
+def test_settings_are_restored_from_uploaded_files_only(address: str, tmp_path: Path) -> None:
+    picture = tmp_path / "secret.png"
+    Image.new("RGB", (20, 20)).save(picture)
+    config = httpx.get(f"{address}config").json()
+    (restore,) = (
+        item["id"] for item in config["dependencies"] if item["targets"] and item["targets"][0][1] == "upload"
+    )
+    for sent in ({"path": str(picture), "meta": {"_type": "gradio.FileData"}}, {"path": str(picture)}, str(picture)):
+        body = {"data": [sent], "fn_index": restore, "session_hash": "a"}
+        text = httpx.post(f"{address}gradio_api/run/predict", json=body).text
+        assert "holds no recipe" not in text, "the server opened a file that the visitor only named"
+        assert '"error"' in text
+        assert not leaks(text)

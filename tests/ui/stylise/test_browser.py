@@ -1,0 +1,304 @@
+"""What a visitor does, in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browsing import PHONE, WAIT_MS, WIDE, choose_size, download, picture_source, pixels, unfold, wait_for_frames
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from nst.settings import QUALITIES
+from nst.ui.server import examples
+from nst.ui.stylise import handlers
+
+pytestmark = pytest.mark.browser
+
+
+def test_upload_both_run_and_download(page: Page, tmp_path: Path) -> None:
+    photo, style, _, _ = examples.first_sight()
+    for kind, path in (("photo", photo), ("style", style)):
+        page.locator(f"#{kind}-input [aria-label='Remove Image']").click()
+        page.locator(f"#{kind}-input input[type=file]").set_input_files(path)
+        expect(page.locator(f"#{kind}-input img")).to_be_visible()
+    choose_size(page, 128, "balanced")  # long enough for three frames
+    page.locator("#stylise-button").click()
+    frames = wait_for_frames(page, 3)
+    assert len(set(frames)) == 3
+    expect(page.locator("#status")).to_contain_text("Finished: 128 x 85 px", timeout=WAIT_MS)
+    expect(page.locator("#stylise-button")).to_be_visible()
+    picture = download(page, tmp_path)
+    picture.load()
+    assert (picture.format, picture.size) == ("PNG", (128, 85))
+
+
+def test_the_curve_grows_and_names_every_series(page: Page) -> None:
+    choose_size(page, 128)
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    lines = page.locator("#curve g.plot_marks path")
+    expect(lines).to_have_count(8)
+    points = [line.get_attribute("d").count("L") + 1 for line in lines.all()]
+    assert min(points) >= sum(QUALITIES["draft"])  # all of them on the one level of so small a picture
+    for series in ("total J", "content", "style", "relu1_1", "relu5_1"):
+        expect(page.locator("#series label", has_text=series).first).to_be_visible()
+
+
+def test_stop_keeps_the_picture_as_the_result(page: Page, tmp_path: Path) -> None:
+    choose_size(page, 512, "balanced")
+    page.locator("#stylise-button").click()
+    wait_for_frames(page, 3)
+    page.locator("#stop-button").click()
+    expect(page.locator("#status")).to_contain_text("Stopped", timeout=15_000)
+    expect(page.locator("#stylise-button")).to_be_visible()
+    page.wait_for_timeout(700)
+    kept = picture_source(page)
+    page.wait_for_timeout(1500)
+    assert picture_source(page) == kept, "frames still come after Stop"
+    assert download(page, tmp_path).size == (512, 341)
+
+
+def test_closing_the_tab_ends_the_run_within_a_step(browser, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[float] = []
+    real_events = handlers.stylise_events
+
+    def timed(*arguments: object, **options: object) -> Iterator[object]:
+        for event in real_events(*arguments, **options):
+            events.append(time.monotonic())
+            yield event
+
+    monkeypatch.setattr(handlers, "stylise_events", timed)
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator("#stylise-button")).to_be_visible(timeout=WAIT_MS)
+    choose_size(page, 512, "balanced")
+    page.locator("#stylise-button").click()
+    wait_for_frames(page, 3)
+    context.close()
+    closed = time.monotonic()
+    time.sleep(5)
+    assert len(events) >= 3
+    assert events[-1] - closed < 2, "the run went on although nobody was watching"
+
+
+def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    page.reload()
+    expect(page.locator("#strength input[type=range]")).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_timeout(500)
+    assert [slider.is_visible() for slider in page.locator("input[type=range]").all()].count(True) == 1
+    for panel in ("size", "weights", "more-styles", "colour", "places", "advanced"):
+        expect(page.locator(f"#{panel}")).to_be_visible()
+
+
+def test_strength_and_beta_stay_in_step(page: Page) -> None:
+    strength, beta = (page.get_by_label(f"number input for {name}") for name in ("Strength", "beta: style"))
+    alpha = page.get_by_label("number input for alpha: content")
+    for box, value, other, answer in (
+        (strength, "100", beta, "100"),
+        (strength, "0", beta, "1"),
+        (beta, "31.6", strength, "75"),
+        (alpha, "0.1", strength, "100"),
+    ):
+        box.fill(value)
+        box.press("Enter")
+        expect(other).to_have_value(answer)
+
+
+def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
+    choose_size(page, 192)
+    unfold(page, "places")
+    page.locator("#brush-photo").click()
+    canvas = page.locator("#brush canvas").first
+    canvas.scroll_into_view_if_needed()
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while not page.locator("#painted-layer img").count():  # the canvas takes a moment before it can be brushed
+        assert time.monotonic() < deadline, "no stroke has arrived"
+        box = canvas.bounding_box()
+        left, middle = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
+        page.mouse.move(left, middle)
+        page.mouse.down()
+        page.mouse.move(left + 0.1 * box["width"], middle, steps=8)
+        page.mouse.up()
+        page.wait_for_timeout(1500)
+    photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
+    for _ in range(2):  # what was brushed is still there for a second run
+        page.locator("#stylise-button").click()
+        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+        away = np.abs(pixels(page) - np.asarray(photo)).mean(axis=-1)
+        assert away[:, 120:].mean() < 4, "the photo, as JPEG keeps it"
+        assert away[60:68, 50:65].mean() > 12
+
+
+def test_colours_change_after_the_run_at_once(page: Page) -> None:
+    choose_size(page, 128)
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    painted = pixels(page)
+    unfold(page, "colour")
+    before = picture_source(page)
+    page.get_by_label("Colours", exact=True).click()
+    page.get_by_role("option", name="luminance").click()
+    expect(page.locator("#picture img")).not_to_have_attribute("src", before, timeout=2000)
+    changed = pixels(page)
+    luma = np.array([0.299, 0.587, 0.114])
+    assert np.abs((changed - painted) @ luma).mean() < 2
+    assert np.abs(changed - painted).mean() > 5
+    before = picture_source(page)
+    amount = page.get_by_label("number input for Amount")
+    amount.fill("0")
+    amount.press("Enter")
+    expect(page.locator("#picture img")).not_to_have_attribute("src", before, timeout=2000)
+    assert np.abs(pixels(page) - painted).mean() < 1
+
+
+def test_texture_and_content_alone_are_one_click(page: Page) -> None:
+    choose_size(page, 128)
+    for button, cost in (("texture", "style"), ("rebuild", "content")):
+        page.locator(f"#{button}").click()
+        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+        alpha = page.get_by_label("number input for alpha: content").input_value()
+        beta = page.get_by_label("number input for beta: style").input_value()
+        assert (alpha == "0", beta == "0") == (cost == "style", cost == "content")
+
+
+def test_compare_time_lapse_continue_and_bigger_follow_a_run(page: Page) -> None:
+    choose_size(page, 128)
+    expect(page.locator("#go-on")).to_be_disabled()
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    page.get_by_role("tab", name="Compare").click()
+    before, after = page.locator("#compare img").all()[:2]
+    assert before.get_attribute("src") != after.get_attribute("src")
+    page.get_by_role("tab", name="Time-lapse").click()
+    expect(page.locator("#film img")).to_be_visible()
+    expect(page.locator("#film-download")).to_be_enabled()
+    page.get_by_role("tab", name="Picture").click()
+    for button, size in (("go-on", "128 x 85 px"), ("bigger", "256 x 170 px")):
+        page.locator(f"#{button}").click()
+        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text(f"Finished: {size}", timeout=WAIT_MS)
+
+
+def test_dropping_our_png_sets_the_controls(page: Page, tmp_path: Path) -> None:
+    choose_size(page, 128)
+    beta = page.get_by_label("number input for beta: style")
+    beta.fill("31.6")
+    beta.press("Enter")
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    expect(page.locator("#download")).to_be_enabled(timeout=WAIT_MS)
+    with page.expect_download() as started:
+        page.locator("#download").click()
+    path = tmp_path / "ours.png"
+    started.value.save_as(path)
+    page.reload()
+    expect(page.get_by_label("number input for beta: style")).to_have_value("10", timeout=WAIT_MS)
+    unfold(page, "recipe")
+    page.locator("#recipe input[type=file]").set_input_files(path)
+    expect(page.locator("#status")).to_contain_text("Settings restored", timeout=WAIT_MS)
+    expect(page.get_by_label("number input for beta: style")).to_have_value("31.6")
+    expect(page.get_by_label("number input for Strength")).to_have_value("75")
+    unfold(page, "size")
+    expect(page.get_by_label("number input for Size")).to_have_value("128")
+
+
+def test_a_link_sets_the_controls_and_bad_values_in_it_get_a_notice(page: Page, address: str) -> None:
+    page.goto(f"{address}?beta=31.6&size=99999&style_layers=relu1_1:0.7")
+    status = page.locator("#status")
+    expect(status).to_contain_text("Settings taken from the address. size in the address is ignored", timeout=WAIT_MS)
+    expect(page.get_by_label("number input for beta: style")).to_have_value("31.6")
+    expect(page.get_by_label("number input for Strength")).to_have_value("75")
+    expect(page.get_by_label("number input for lambda relu1_1")).to_have_value("0.7")
+    expect(page.get_by_label("number input for lambda relu2_1")).to_have_value("0")
+
+
+def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real_events = handlers.stylise_events
+
+    def noted(*arguments: object, **options: object) -> Iterator[object]:
+        asked.append(arguments[2])
+        return real_events(*arguments, **options)
+
+    monkeypatch.setattr(handlers, "stylise_events", noted)
+    choose_size(page, 128)
+    unfold(page, "more-layers")
+    cell = page.locator("#more-layers [data-row='2'][data-col='1']").last
+    cell.scroll_into_view_if_needed()
+    cell.dblclick()
+    expect(cell.locator("input, textarea")).to_be_focused()
+    page.keyboard.type("0.5")
+    page.keyboard.press("Enter")
+    expect(cell).to_contain_text("0.5")
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    assert asked[0].style_layers["relu1_2"] == 0.5
+
+
+def test_the_file_format_can_be_chosen_after_the_run(page: Page, tmp_path: Path) -> None:
+    choose_size(page, 128)
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    for name, format in (("WebP", "WEBP"), ("JPEG", "JPEG")):
+        page.get_by_label("File format").click()
+        page.get_by_role("option", name=name).click()
+        page.wait_for_timeout(700)
+        assert download(page, tmp_path).format == format
+
+
+def test_an_example_photo_is_one_click(page: Page) -> None:
+    before = page.locator("#photo-input img").get_attribute("src")
+    page.get_by_role("button", name="coffee").click()
+    expect(page.locator("#photo-input img")).not_to_have_attribute("src", before)
+
+
+def test_the_page_opens_with_a_finished_example(page: Page) -> None:
+    for picture in ("#photo-input img", "#style-input img", "#picture img"):
+        expect(page.locator(picture)).to_be_visible()
+        assert page.locator(picture).evaluate("img => img.complete && img.naturalWidth") > 100
+    expect(page.locator("#curve g.plot_marks path")).to_have_count(8)
+
+
+def test_a_broken_upload_ends_in_a_sentence_and_loses_nothing(page: Page, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 not really")
+    before = picture_source(page)
+    page.locator("#photo-input [aria-label='Remove Image']").click()
+    page.locator("#photo-input input[type=file]").set_input_files(broken)
+    page.wait_for_timeout(500)
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("The photo is damaged or incomplete; save it as PNG or JPEG")
+    expect(page.locator("#stylise-button")).to_be_visible()
+    assert picture_source(page) == before
+    assert "Traceback" not in page.content()
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser, address: str) -> None:
+    context = browser.new_context(viewport=PHONE, color_scheme="dark")
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator("#curve g.plot_marks path").first).to_be_visible(timeout=WAIT_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    tops = [page.locator(part).bounding_box()["y"] for part in ("#stylise-button", "#picture", "#curve", "#weights")]
+    assert tops == sorted(tops), "button, picture, curve, then the folded panels"
+    expect(page.locator("#weights input[type=range]").first).not_to_be_visible()
+    context.close()
+
+
+def test_the_page_loads_nothing_from_elsewhere(browser, address: str) -> None:
+    page = browser.new_page()
+    hosts = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
+    page.goto(address)
+    expect(page.locator("#stylise-button")).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_timeout(1000)
+    assert hosts - {""} == {address.split("/")[2]}
+    page.close()

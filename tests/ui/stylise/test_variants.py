@@ -1,0 +1,48 @@
+"""The grid of options: it must take about as long whatever the photo's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from nst import Event, Settings
+from nst.estimate import levels_of
+from nst.ui.stylise import variants
+from nst.ui.stylise.form import Order
+from nst.ui.stylise.handlers import PARAMETERS
+
+MOST_WORK = 600_000  # pixels times steps, with overhead: 1.5 s on two quiet cores
+
+
+def planned(photo: Image.Image, size: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Image.Image, Settings]]:
+    """The runs that a grid consists of, none of them painted."""
+    begun = []
+
+    def events(content: Image.Image, styles: object, settings: Settings, **_: object) -> Iterator[Event]:
+        begun.append((content, settings))
+        return iter(())
+
+    style = Image.effect_noise((900, 700), 80).convert("RGB")
+    monkeypatch.setattr(variants, "stylise_events", events)
+
+    def order(given: object, **changes: object) -> Order:
+        return Order(photo, (style,), (), None, Settings(size=size, **changes))
+
+    monkeypatch.setattr(variants, "order", order)
+    *_, (pictures, status) = variants.paint(*PARAMETERS)
+    assert (pictures, status[:9]) == ([], "8 options")
+    return begun
+
+
+@pytest.mark.parametrize("size", [128, 384, 1024])
+@pytest.mark.parametrize("shape", [(900, 600), (512, 512), (600, 620), (1600, 200), (200, 2000), (64, 64), (3000, 80)])
+def test_a_grid_takes_no_longer_for_another_shape(
+    shape: tuple[int, int], size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = planned(Image.new("RGB", shape), size, monkeypatch)
+    assert len(runs) == len({(run.beta, run.style_scale) for _, run in runs}) == len(variants.VARIANTS)
+    for photo, settings in runs:
+        assert settings.size <= size
+        assert sum(level.work for level in levels_of(photo, settings)) < MOST_WORK
