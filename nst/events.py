@@ -7,9 +7,15 @@ import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
+
+if TYPE_CHECKING:  # this module is a leaf: when the program runs it imports no sibling
+    from nst.device import Compute
+    from nst.images.painting import Painting
+    from nst.schedule import Level
+    from nst.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,9 @@ class Costs:
 class Started:
     """The run is about to take its first step."""
 
-    settings: Any  # nst.settings.Settings; this module is a leaf and imports no sibling
-    compute: Any  # nst.compute.Compute: device, dtype and why
-    levels: tuple[Any, ...]  # nst.schedule.Level, coarse to fine
+    settings: Settings
+    compute: Compute  # device, dtype and why
+    levels: tuple[Level, ...]  # coarse to fine
     steps: int  # planned over all levels
     preview: Image.Image  # sRGB, the photo with longer side = settings.size
 
@@ -60,10 +66,10 @@ class Result:
     """The stylised picture, and how it came about."""
 
     image: Image.Image  # sRGB (RGBA if the photo is), the content's aspect ratio, longer side = settings.size
-    painting: Any  # nst.painting.Painting: the same in full precision, to be recoloured without a new run
+    painting: Painting  # the same in full precision, to be recoloured without a new run
     history: tuple[Costs, ...]
-    settings: Any  # nst.settings.Settings
-    compute: Any  # nst.compute.Compute
+    settings: Settings
+    compute: Compute
     seconds: float
     stopped: str  # "completed" | "budget" | "plateau" | "diverged"
 
