@@ -72,18 +72,21 @@ def largest_size(
     return best
 
 
-def memory_mib(levels: Sequence[Level], settings: Settings) -> float:
-    """About how much memory the run takes on the device, above the idle program; in tiles if need be."""
-    return _memory(levels[-1], settings).mib
+def memory_mib(levels: Sequence[Level], settings: Settings, styles: int = 1) -> float:
+    """About how much memory the run takes on the device, above the idle program; in tiles if need be.
+
+    `styles` is the number of style pictures.
+    """
+    return _memory(levels[-1], settings, styles).mib
 
 
 def _device(settings: Settings) -> str:
     return choose_device(settings.device).device.type
 
 
-def _memory(level: Level, settings: Settings) -> memory.Memory:
+def _memory(level: Level, settings: Settings, styles: int = 1) -> memory.Memory:
     compute = choose_device(settings.device, settings.precision)
-    return memory.plan_memory(settings, (level.height, level.width), compute.device, compute.dtype)
+    return memory.plan_memory(settings, (level.height, level.width), compute.device, compute.dtype, styles)
 
 
 def _kind(settings: Settings) -> tuple:

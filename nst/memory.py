@@ -47,19 +47,21 @@ class Memory:
         return self.tile_bytes is not None
 
 
-def plan_memory(settings: Settings, size: Sequence[int], device: torch.device, dtype: torch.dtype) -> Memory:
-    """Whole or in tiles, for a picture of this size (height, width), with an estimate of what that takes."""
+def plan_memory(
+    settings: Settings, size: Sequence[int], device: torch.device, dtype: torch.dtype, styles: int = 1
+) -> Memory:
+    """Whole or in tiles, for a picture of this size (height, width) and so many style pictures, with the estimate."""
     free_mib = available_mib(device)
     path = path_of(settings)
     if settings.tile_px is not None:
         tile_bytes = budget_of(settings.tile_px, path, dtype.itemsize)
-        return Memory(memory_mib(settings, size, dtype, tile_bytes), tile_bytes)
-    whole_mib = memory_mib(settings, size, dtype)
+        return Memory(memory_mib(settings, size, dtype, tile_bytes, styles), tile_bytes)
+    whole_mib = memory_mib(settings, size, dtype, None, styles)
     if whole_mib <= SHARE * free_mib:
         return Memory(whole_mib, None)
     most_mib = SHARE * free_mib / 8 if device.type == "cuda" else min(TILE_MIB, SHARE * free_mib / 4)
     tile_bytes = max(SMALLEST_TILE_MIB, most_mib) * MIB
-    return Memory(memory_mib(settings, size, dtype, tile_bytes), tile_bytes)
+    return Memory(memory_mib(settings, size, dtype, tile_bytes, styles), tile_bytes)
 
 
 def smaller(tile_bytes: float | None) -> float:
@@ -78,7 +80,10 @@ def path_of(settings: Settings) -> tuple[str, ...]:
 def memory_mib(
     settings: Settings, size: Sequence[int], dtype: torch.dtype, tile_bytes: float | None = None, styles: int = 1
 ) -> float:
-    """Estimate of the most that the last level of a run holds at once, above the idle program. `size` is (h, w)."""
+    """Estimate of the most that the last level of a run holds at once, in MiB above the idle program.
+
+    `size` is (height, width) of the picture, px, and `styles` the number of style pictures.
+    """
     pixels, path = math.prod(size), path_of(settings)
     picture = 3 * 4 * pixels
     longer_px = min(max(size) * settings.style_scale, max(LIMITS.style_size, *size))

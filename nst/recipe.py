@@ -136,11 +136,6 @@ def fingerprints(
     return {name: fingerprint(picture, name) for name, picture in named.items()}
 
 
-def differences(inputs: Mapping[str, str], others: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of the pictures that differ, or that only one side has: ("photo", "style 2"). Empty when all agree."""
-    return tuple(name for name in {**inputs, **others} if inputs.get(name) != others.get(name))
-
-
 def text(recipe: Recipe) -> dict[str, str]:
     """PNG texts by keyword, for `encode`: the recipe as compact JSON with its checksum, and words for people."""
     words = f"Neural style transfer (Gatys et al. 2015). The text {KEYWORD!r} holds the complete settings."

@@ -115,16 +115,16 @@ class _Run:
 
         When memory runs out it goes on in tiles, and again in smaller ones; when numbers do, in float32.
         """
-        size, taken = (level.height, level.width), len(self.history)
-        tile_bytes = memory.plan_memory(
-            self.job.settings, size, self.job.compute.device, self.extractor.dtype
-        ).tile_bytes
+        job, size, taken = self.job, (level.height, level.width), len(self.history)
+        styles = len(job.inputs.paintings)
+        planned = memory.plan_memory(job.settings, size, job.compute.device, self.extractor.dtype, styles)
+        tile_bytes = planned.tile_bytes
         while True:
             left = dataclasses.replace(level, steps=level.steps - (len(self.history) - taken))
             try:
                 objective = self._objective(level, tile_bytes)
                 image, stopped = yield from _paint(
-                    objective, self.job.at_size(image, size), left, self.job.optimiser(level), self.clock, self.history
+                    objective, job.at_size(image, size), left, job.optimiser(level), self.clock, self.history
                 )
             except torch.OutOfMemoryError:
                 stopped = "memory"

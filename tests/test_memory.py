@@ -84,14 +84,14 @@ def test_container_limits_count(limit: str, used: str, left: float, tmp_path, mo
 
 MEASURE = """
 import sys, nst, torch
-from nst import heap
+from nst import malloc
 from pathlib import Path
 from PIL import Image
 def kib(name):
     return int(Path("/proc/self/status").read_text().split(name + ":")[1].split()[0])
 size, tile = int(sys.argv[1]), int(sys.argv[2]) or None
 noise = Image.effect_noise((size, size * 3 // 4), 90).convert("RGB")
-heap.prepare()  # as our programs do
+malloc.prepare()  # as our programs do
 idle = kib("VmRSS")
 settings = nst.Settings(size=size, tile_px=tile, pyramid=False, steps=2, device="cpu", precision="float32")
 nst.stylise(noise, noise, settings)

@@ -12,24 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nst import malloc
+from nst.features.extractor import FeatureExtractor
 from nst.objective.tiles import Place, Stretch, Tile, stretches
 
 LARGE_PX = 2**20  # for larger pictures a fifth of the memory counts more than a twentieth of the time
-
-
-class Network(Protocol):
-    """What a walk needs of `nst.features.FeatureExtractor`."""
-
-    path: tuple[str, ...]
-    dtype: torch.dtype
-
-    def through(self, x: Tensor, names: Sequence[str], see: Callable[[str, Tensor], object]) -> Tensor: ...
 
 
 # Called with each layer asked for, a tile's own activations there (1, C, h, w), and where they lie.
@@ -50,16 +41,16 @@ class Entered:
 class TilePasses:
     """Both walks over a picture. `budget` is what one tile may remember, in bytes."""
 
-    def __init__(self, network: Network, budget: float) -> None:
-        self.network = network
+    def __init__(self, extractor: FeatureExtractor, budget: float) -> None:
+        self.extractor = extractor
         self.budget = budget
-        self.stretches = stretches(network.path)
+        self.stretches = stretches(extractor.path)
 
     def forward(self, image: Tensor, see: OnTile, differentiable: bool = False) -> list[Entered]:
         """Show `see` every activation of every layer asked for, once. What it returns is for `backward`."""
         trail, grid = [], image
         for stretch in self.stretches:
-            tiles = stretch.tiles(grid.shape[-2:], self.budget, self.network.dtype.itemsize)
+            tiles = stretch.tiles(grid.shape[-2:], self.budget, self.extractor.dtype.itemsize)
             entered = Entered(stretch, tiles, grid)
             _close_gaps(image)
             with torch.set_grad_enabled(differentiable and len(tiles) == 1):
@@ -146,7 +137,7 @@ class TilePasses:
             leaf = tile.seen.of(entered.grid).detach().contiguous(memory_format=torch.channels_last)
             leaf = leaf.clone() if leaf.is_inference() else leaf
             leaf.requires_grad_(torch.is_grad_enabled())
-            return leaf, self.network.through(leaf, entered.stretch.names, look)
+            return leaf, self.extractor.through(leaf, entered.stretch.names, look)
 
 
 def _gradient(ends: Sequence[tuple[Tensor, Tensor]], leaf: Tensor) -> Tensor:

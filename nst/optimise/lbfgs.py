@@ -15,7 +15,6 @@ from torch import Tensor
 from nst.optimise.lbfgs_pairs import CHUNK, LbfgsPairs, pairs_for
 
 NEIGHBOURHOOD_PX = 9  # how far from a pixel its local energy looks
-IN_PLACE = {"cuda"}  # kinds of devices where state keeps its memory
 
 
 class BoxLBFGS:
@@ -198,13 +197,18 @@ def local_lengths(gradient: Tensor, power: float) -> Tensor:
 
 
 def kept(old: Tensor | None, new: Tensor) -> Tensor:
-    """State for the next step: `new`, on CUDA in the memory of `old`, where a recorded step looks for it.
+    """State for the next step: `new` itself, or, where steps are recorded, its values in the memory of `old`.
 
-    Elsewhere nothing is copied, because what is kept may be large.
+    A recorded step reads and writes fixed addresses. Elsewhere nothing is copied, because what is kept may be large.
     """
-    if new.device.type not in IN_PLACE:
+    if not steps_are_recorded(new.device):
         return new
     return new.clone() if old is None else old.copy_(new)
+
+
+def steps_are_recorded(device: torch.device) -> bool:
+    """Whether the steps of a run on this device are recorded as a CUDA graph (`nst.optimise.cuda_graph`)."""
+    return device.type == "cuda"
 
 
 def rms(v: Tensor) -> Tensor:

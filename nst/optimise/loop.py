@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from nst.optimise.cuda_graph import CapturedStep
-from nst.optimise.lbfgs import BoxLBFGS, kept
+from nst.optimise.lbfgs import BoxLBFGS, kept, steps_are_recorded
 
 RETRIES = 8  # smaller and smaller steps after one whose result is not finite, before the run is given up
-STEPS_AHEAD = 2  # on CUDA: steps that are queued on the device while the host reads the costs of an earlier one
+# Kind of device -> steps that are queued on it while the host reads the costs of an earlier one. A CPU works at once.
+STEPS_AHEAD = {"cuda": 2}
 
 # A picture (1, 3, H, W) -> the terms of its cost (K), the cost itself first, and the gradient of the cost.
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -54,24 +55,19 @@ class Optimiser(Protocol):
 Make = Callable[[Tensor, int], Optimiser]  # for such a picture and so many steps
 
 
-def minimise(
-    evaluate: Evaluate,
-    image: Tensor,
-    steps: int,
-    optimiser: str | Make = "lbfgs",
-    steps_ahead: int | None = None,
-) -> Iterator[Evaluation]:
+def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Make = "lbfgs") -> Iterator[Evaluation]:
     """Yield the evaluation of the picture after each of `steps` steps.
 
     `evaluate` is called once for the start and once per step, so that cost and picture always belong together.
     `optimiser` is a name in `OPTIMISERS` or a function of the picture and the number of steps that makes one.
-    On CUDA the device works up to `steps_ahead` steps ahead of what is yielded. Raises `DivergedError` when no finite
+    On CUDA the device works up to `STEPS_AHEAD` steps ahead of what is yielded. Raises `DivergedError` when no finite
     step is found.
     """
     state = _Minimisation(evaluate, OPTIMISERS[optimiser] if isinstance(optimiser, str) else optimiser, image, steps)
     del image  # the state has its own; this one may be large
-    take = CapturedStep(state.step, state.image.device) if state.image.is_cuda else state.step
-    ahead = (STEPS_AHEAD if state.image.is_cuda else 0) if steps_ahead is None else steps_ahead
+    device = state.image.device
+    take = CapturedStep(state.step, device) if steps_are_recorded(device) else state.step
+    ahead = STEPS_AHEAD.get(device.type, 0)
     queued: deque[_Snapshot] = deque()
     taken = retries = 0
     while taken < steps:

@@ -49,7 +49,7 @@ def objective_of(
 @pytest.fixture
 def as_if_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps on the CPU keep their state in place, as on CUDA."""
-    monkeypatch.setattr(lbfgs, "IN_PLACE", {"cpu"})
+    monkeypatch.setattr(lbfgs, "steps_are_recorded", lambda device: True)
 
 
 @pytest.fixture
@@ -62,30 +62,30 @@ def image() -> Tensor:
 @pytest.mark.parametrize("regions", [False, True], ids=["whole", "regions"])
 def test_a_step_never_waits_for_the_device(optimiser: str, statistic: str, regions: bool, image: Tensor) -> None:
     objective = objective_of(image, regions=regions, statistic=statistic)
-    walk = loop._Walk(objective, loop.OPTIMISERS[optimiser], image.flip(-2), 5)
+    state = loop._Minimisation(objective, loop.OPTIMISERS[optimiser], image.flip(-2), 5)
     with NoWaiting():
         for _ in range(3):
-            walk.step()
+            state.step()
     with NoWaiting(), pytest.raises(AssertionError, match="waits"):  # the check sees what it should
-        float(walk.terms[0])
+        float(state.terms[0])
 
 
 @BOTH
 def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor, as_if_recorded: None) -> None:
     """A recorded step reads and writes fixed addresses."""
-    walk = loop._Walk(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
+    state = loop._Minimisation(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
 
     def addresses() -> dict[str, int]:
-        state = {**vars(walk), **vars(walk.method)}
-        return {name: value.data_ptr() for name, value in state.items() if isinstance(value, Tensor)}
+        tensors = {**vars(state), **vars(state.method)}
+        return {name: value.data_ptr() for name, value in tensors.items() if isinstance(value, Tensor)}
 
-    walk.step()  # allocates the rest of its state, which the calls before the recorded one do on CUDA
+    state.step()  # allocates the rest of its state, which the calls before the recorded one do on CUDA
     before = addresses()
     assert len(before) > 5
     for _ in range(3):
-        walk.step()
-    walk.method.retreat()
-    walk.step()
+        state.step()
+    state.method.retreat()
+    state.step()
     assert addresses() == before
 
 
@@ -111,12 +111,13 @@ def test_a_step_keeps_to_one_device(
 
 @BOTH
 def test_neither_late_reading_nor_fixed_addresses_change_anything(
-    optimiser: str, image: Tensor, request: pytest.FixtureRequest
+    optimiser: str, image: Tensor, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The device runs ahead of the host, or copies where the CPU does not: same pictures, same costs."""
 
     def run(steps_ahead: int) -> list[loop.Evaluation]:
-        return list(minimise(objective_of(image), image.flip(-2), 6, optimiser, steps_ahead))
+        monkeypatch.setitem(loop.STEPS_AHEAD, "cpu", steps_ahead)
+        return list(minimise(objective_of(image), image.flip(-2), 6, optimiser))
 
     at_once, late = run(0), run(2)
     request.getfixturevalue("as_if_recorded")
@@ -129,27 +130,28 @@ def test_neither_late_reading_nor_fixed_addresses_change_anything(
 
 @BOTH
 def test_the_cpu_keeps_no_copies(optimiser: str, image: Tensor) -> None:
-    """Of a large picture there is room for few: the walk, its optimiser and who looks on share them."""
-    walk = loop._Walk(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
-    walk.step()
-    assert loop._Snapshot(walk).image is walk.image
+    """Of a large picture there is room for few: the state, its optimiser and who looks on share them."""
+    state = loop._Minimisation(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
+    state.step()
+    assert loop._Snapshot(state).image is state.image
     if optimiser == "lbfgs":
-        walk.method.propose(walk.image, walk.gradient)
-        assert walk.method.image.data_ptr() == walk.image.data_ptr()
-        assert walk.method.gradient.data_ptr() == walk.gradient.data_ptr()
+        state.method.propose(state.image, state.gradient)
+        assert state.method.image.data_ptr() == state.image.data_ptr()
+        assert state.method.gradient.data_ptr() == state.gradient.data_ptr()
 
 
 @BOTH
-def test_steps_queued_behind_a_failed_one_are_thrown_away(optimiser: str) -> None:
+def test_steps_queued_behind_a_failed_one_are_thrown_away(optimiser: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above a mean of 0.6 the cost is not a number: with steps ahead too, no yielded picture is there."""
 
     def evaluate(picture: Tensor) -> tuple[Tensor, Tensor]:
         cost = (picture - 0.9).square().sum() + (0.6 - picture.mean()).sqrt() * 0
         return cost[None], 2 * (picture - 0.9) + cost * 0
 
+    monkeypatch.setitem(loop.STEPS_AHEAD, "cpu", 2)
     found = []
     try:
-        for evaluation in minimise(evaluate, torch.full((1, 3, 6, 5), 0.5), 30, optimiser, steps_ahead=2):
+        for evaluation in minimise(evaluate, torch.full((1, 3, 6, 5), 0.5), 30, optimiser):
             found.append(evaluation)
     except loop.DivergedError:
         pass  # giving up is right when even small steps enter it
@@ -162,7 +164,7 @@ def test_steps_queued_behind_a_failed_one_are_thrown_away(optimiser: str) -> Non
 def test_recorded_steps_are_those_taken_one_by_one(optimiser: str, image: Tensor) -> None:
     objective = objective_of(image.cuda())
     make = loop.OPTIMISERS[optimiser]
-    plain, recorded = (loop._Walk(objective, make, image.cuda().flip(-2), 12) for _ in range(2))
+    plain, recorded = (loop._Minimisation(objective, make, image.cuda().flip(-2), 12) for _ in range(2))
     take = CapturedStep(recorded.step, recorded.image.device)
     for _ in range(3 * WARM_UP_CALLS):
         plain.step()

@@ -21,6 +21,7 @@ from nst.ui.stylise.zerogpu import ACTIVE, PACE
 
 # The parameters that decide how long a run takes.
 ASKED = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
+STYLES = ("style", "style_2", "style_3", "style_4")  # the parameters that decide how much memory it takes
 
 # While a run is on, what its status says is left: (status, expected) -> expected.
 LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expected])[0]"
@@ -38,7 +39,8 @@ def expected(kept: Kept | None, *values: Any) -> str:
     except ValueError:
         return ""  # the run itself will say what is wrong
     known = kept and kept.result, PACE if ACTIVE else None
-    memory = f"{estimate.memory_mib(levels, settings) / 1024:.1f} GB of memory"
+    styles = sum(given[name] is not None for name in STYLES)
+    memory = f"{estimate.memory_mib(levels, settings, styles) / 1024:.1f} GB of memory"
     seconds, most_s = estimate.seconds(levels, settings, *known), given["max_seconds"] or PAGE_LIMITS.run_s
     if seconds <= most_s:
         return f"About {duration(seconds)} and {memory}"
@@ -53,7 +55,7 @@ def connect(page: gr.Blocks, tab: Tab, runs: Sequence[Dependency]) -> None:
     """Say it when the page opens, whenever a control that matters changes, and after each run."""
     inputs = [tab.kept, *tab.parameters]
     # One event for all of these: its questions do not overtake each other, and the last change is asked about.
-    beginnings = [page.load, *(tab.asked[name].change for name in ASKED)]
+    beginnings = [page.load, *(tab.asked[name].change for name in (*ASKED, *STYLES[1:]))]
     gr.on(beginnings, expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
     for run in runs:
         run.success(expected, inputs, tab.expected, **AT_ONCE)
