@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+# Instruction set with matrix products in bfloat16 -> its name in `torch.cpu.get_capabilities`, the fastest first.
+NATIVE_BFLOAT16 = {"AMX": "amx_tile", "AVX512_BF16": "avx512_bf16"}
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -73,7 +76,5 @@ def _fastest_dtype(device: torch.device) -> tuple[torch.dtype, str]:
 
 def _native_cpu_bfloat16() -> str | None:
     """The instruction set that makes bfloat16 fast here; emulated bfloat16 is slower than float32."""
-    for name, probe in (("AMX", "_is_amx_tile_supported"), ("AVX512_BF16", "_is_avx512_bf16_supported")):
-        if getattr(torch.cpu, probe, lambda: False)():
-            return name
-    return None
+    capabilities = torch.cpu.get_capabilities()
+    return next((name for name, key in NATIVE_BFLOAT16.items() if capabilities.get(key)), None)

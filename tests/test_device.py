@@ -23,8 +23,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 
 def cpu_with(monkeypatch: pytest.MonkeyPatch, amx: bool = False, avx512: bool = False) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_tile": amx, "avx512_bf16": avx512, "neon": True})
 
 
 @pytest.mark.parametrize(
@@ -45,9 +44,8 @@ def test_cpu_computes_in_bfloat16_only_where_it_is_native(probes, dtype, word, n
     assert chosen.reason in str(chosen)
 
 
-def test_cpu_without_the_probes_computes_in_float32(no_gpu, monkeypatch) -> None:
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+def test_cpu_of_another_kind_computes_in_float32(no_gpu, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "arm64", "neon": True})
     assert choose_device().dtype == torch.float32
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst import torch_private
 from nst.features import winograd
 
 PACKED_DTYPES = (torch.float32, torch.bfloat16)  # that oneDNN convolves
@@ -168,7 +169,7 @@ class _Convolution(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         for out in ctx.saved_tensors:
-            gradient = torch.ops.aten.threshold_backward(gradient, out, 0)  # the relu's
+            gradient = torch_private.relu_gradient(gradient, out)
         return ctx.kernel.gradient(gradient).to(ctx.dtype), None, None, None
 
 
@@ -192,23 +193,18 @@ class _MaxPool(torch.autograd.Function):
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int, rectify: bool = False) -> Tensor:
     if weight.is_mkldnn:
-        then = "relu" if rectify else "none"
-        return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, [padding] * 2, [1, 1], [1, 1], 1, then, [], "")
-    if rectify and x.is_cuda and weight.dtype in FUSED_DTYPES:  # bias and relu while the sums are still at hand
-        return torch.cudnn_convolution_relu(x, weight, bias, [1, 1], [padding] * 2, [1, 1], 1)
+        return torch_private.packed_convolution(x, weight, bias, padding, rectify)
+    if rectify and x.is_cuda and weight.dtype in FUSED_DTYPES:
+        return torch_private.convolution_relu(x, weight, bias, padding)
     out = F.conv2d(x, weight, bias, padding=padding)
     return out.relu_() if rectify else out
 
 
 def _packed(weight: Tensor) -> Tensor:
-    """Weights as oneDNN wants them where that is what convolves, else channels last.
-
-    Measured: in the plain order each call would pack them again, which takes a tenth of a 512-channel convolution
-    at 32 x 22 positions and half of it at 8 x 6.
-    """
+    """Weights as oneDNN wants them where that is what convolves, else channels last."""
     weight = weight.contiguous(memory_format=torch.channels_last)
-    if weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and _library_convolves(weight.dtype):
-        return torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1])
+    if weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and torch_private.packs(weight.dtype):
+        return torch_private.packed(weight)
     return weight
 
 
@@ -218,10 +214,3 @@ def _widened(weight: Tensor, dim: int) -> Tensor:
     zeros = list(weight.shape)
     zeros[dim] = -zeros[dim] % few
     return torch.cat([weight, weight.new_zeros(zeros)], dim)
-
-
-def _library_convolves(dtype: torch.dtype) -> bool:
-    """Whether oneDNN is there and this processor has what it wants for the dtype."""
-    if not torch.backends.mkldnn.is_available():
-        return False
-    return dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()

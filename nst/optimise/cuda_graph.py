@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import torch
 
+from nst import torch_private
+
 WARM_UP_CALLS = 1  # cuDNN chooses its algorithms and cuFFT plans in the first one, neither of which can be recorded
 # Streams that no step runs on now: cuBLAS keeps 32 MiB for each that it has ever met.
 _idle: defaultdict[torch.device, list[torch.cuda.Stream]] = defaultdict(list)
@@ -67,17 +69,13 @@ class CapturedStep:
 
 
 def _clear_away(pool: tuple[int, int], device: torch.device) -> None:
-    """What torch 2.11 leaves after a record that could not be ended: memory that nothing else may have
-    (pytorch/pytorch#190348), and a random generator that believes in the record still.
+    """Undo what torch 2.11 leaves after a capture that could not be ended.
+
+    That is memory which nothing else can use, and a random generator that still takes part in the capture.
     """
     with torch.cuda.device(device):
         index = torch.cuda.current_device()
-    try:
-        torch._C._cuda_endAllocateToPool(index, pool)
-    except RuntimeError:
-        pass  # it was ended; the graph releases its memory
-    else:
-        torch._C._cuda_releasePool(index, pool)
+    torch_private.release_pool(pool, index)
     generator = torch.cuda.default_generators[index]
     generator.graphsafe_set_state(generator.clone_state())
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst import torch_private
 from nst.device import true_float32
 from nst.features import layers
 from nst.features.layers import Direct, Split, convolve, max_pool
@@ -39,7 +40,7 @@ def test_convolution_and_its_gradient(
 ) -> None:
     x, weight, bias = (tensor.to(device, dtype) for tensor in (random(2, 24, *size), random(40, 24, 3, 3), random(40)))
     kernel = Direct.of(weight, bias, dtype)
-    packs = device == "cpu" and dtype in layers.PACKED_DTYPES and layers._library_convolves(dtype)
+    packs = device == "cpu" and dtype in layers.PACKED_DTYPES and torch_private.packs(dtype)
     assert kernel.weight.is_mkldnn == kernel.mirrored.is_mkldnn == packs
 
     def plain(x: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ def test_first_convolution_reads_float32_and_gives_what_it_is_asked_for(split: b
     assert (gradient - exact).norm() < 0.01 * exact.norm()
 
 
-@pytest.mark.skipif(not layers._library_convolves(torch.float32), reason="torch without oneDNN packs nothing")
+@pytest.mark.skipif(not torch_private.packs(torch.float32), reason="torch without oneDNN packs nothing")
 def test_packed_and_plain_weights_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, bias = random(1, 64, 20, 31).float(), random(64, 64, 3, 3).float(), random(64).float()
     packed = Direct.of(weight, bias, torch.float32)
@@ -107,7 +108,8 @@ def test_pooling_forgets_what_it_pooled() -> None:
 
 def test_nothing_is_packed_where_the_library_cannot_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     weight, bias = random(8, 8, 3, 3), random(8)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch_private, "packs", lambda dtype: dtype != torch.bfloat16)
     assert not Direct.of(weight.bfloat16(), bias.bfloat16(), torch.bfloat16).weight.is_mkldnn
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert not Direct.of(weight.float(), bias.float(), torch.float32).weight.is_mkldnn
+    assert (
+        Direct.of(weight.float(), bias.float(), torch.float32).weight.is_mkldnn == torch.backends.mkldnn.is_available()
+    )
