@@ -110,7 +110,7 @@ def _optimiser_bytes(settings: Settings, pixels: int) -> float:
 
 
 def _placed_bytes(path: Sequence[str], dtype: torch.dtype) -> float:
-    """Of the convolutions' weights, which lie ready for both ways."""
+    """Of the kernels, which the first run makes and `nst.features.extractor` keeps: later ones find them there."""
     widths = [3, *(CHANNELS[int(name[4]) - 1] for name in path if name.startswith("conv"))]
     return sum(kernel_elements(before, after, dtype) * dtype.itemsize for before, after in pairwise(widths))
 

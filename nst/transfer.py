@@ -18,7 +18,7 @@ from nst.images import pictures
 from nst.images.painting import Painting
 from nst.job import Job
 from nst.objective.objective import Objective, Targets
-from nst.objective.style_cache import StyleCache
+from nst.objective.targets import StyleCache
 from nst.objective.tiled import TiledObjective
 from nst.objective.tiles import MIB
 from nst.optimise.loop import DivergedError, Make, minimise

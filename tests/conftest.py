@@ -17,6 +17,7 @@ from browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from nst.features.extractor import kept_kernels
 from nst.settings import QUALITIES
 
 if not torch.cuda.is_available():
@@ -59,6 +60,14 @@ def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setitem(QUALITIES, "draft", (5, 4, 3))
         monkeypatch.setitem(QUALITIES, "balanced", (14, 10, 8))
         monkeypatch.setattr(variants, "STEPS_OF_ONE_LEVEL", 6)
+
+
+@pytest.fixture
+def fresh_kernels() -> Iterator[None]:
+    """For a test that changes how kernels are made, or from what: none are kept, before it and after."""
+    kept_kernels.clear()
+    yield
+    kept_kernels.clear()
 
 
 @pytest.fixture(scope="session")

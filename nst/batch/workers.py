@@ -25,7 +25,7 @@ from nst.device import choose_device
 from nst.events import curve_csv
 from nst.features import weights
 from nst.images import encode
-from nst.objective.style_cache import StyleCache
+from nst.objective.targets import StyleCache
 from nst.settings import Settings
 
 CORES = 2  # of a worker on the CPU

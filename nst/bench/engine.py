@@ -195,8 +195,8 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
     settings = same_cost_settings()
     with ExitStack() as meanwhile:
         if lever.changed:
-            kept_kernels.cache_clear()
-            meanwhile.callback(kept_kernels.cache_clear)
+            kept_kernels.clear()  # others are built meanwhile
+            meanwhile.callback(kept_kernels.clear)
         for change in lever.changed:
             meanwhile.enter_context(patch.object(*change))
         extractor = FeatureExtractor(settings.layers, device=inputs.photo.device, dtype=lever.dtype or dtype)

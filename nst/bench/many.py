@@ -17,7 +17,7 @@ from nst.batch.manifest import Manifest
 from nst.batch.work_list import WorkItem
 from nst.bench.engine import Row
 from nst.bench.visitor import PHOTO, STYLE
-from nst.objective.style_cache import StyleCache
+from nst.objective.targets import StyleCache
 from nst.settings import Settings
 from nst.transfer import stylise
 

@@ -48,6 +48,11 @@ def kernel_for(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 
     return Direct.of(weight, bias, dtype, padding)
 
 
+def kernel_bytes(kernel: Kernel) -> int:
+    """Memory that a kernel holds."""
+    return sum(held.numel() * held.element_size() for held in vars(kernel).values() if isinstance(held, Tensor))
+
+
 def kernel_elements(channels_in: int, channels_out: int, dtype: torch.dtype) -> int:
     """How many numbers a kernel holds on a CPU."""
     per_pair = winograd.IN**2 if winograd.suits(channels_in, channels_out, dtype) else 2 * 9

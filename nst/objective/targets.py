@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +12,32 @@ import torch
 from torch import Tensor
 
 from nst import costs
+from nst.cache import BoundedCache
 from nst.device import true_float32
 from nst.features.extractor import FeatureExtractor
 from nst.images import masks, pictures
 from nst.objective import tile_passes, tiles
 from nst.objective.statistics import STATISTICS, Gathered, weight_of
-from nst.objective.style_cache import StyleCache, digest
 from nst.objective.tiles import Place
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
 from nst.settings import Settings
+
+MOST_STYLES_KEPT = 32  # style pictures at one size; the style matrices of the five layers take 2.3 MB
+
+
+class StyleCache(BoundedCache):
+    """What was measured on style pictures, for runs that share some: in a batch all photos often have one style."""
+
+    def __init__(self) -> None:
+        super().__init__(MOST_STYLES_KEPT)
+
+
+def digest(values: Tensor | None) -> str:
+    """SHA-256 of a tensor's shape and values, empty for None."""
+    if values is None:
+        return ""
+    return hashlib.sha256(str(tuple(values.shape)).encode() + values.cpu().numpy().tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)

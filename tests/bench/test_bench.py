@@ -46,7 +46,9 @@ def test_textbook_and_engine_have_the_same_gradient(inputs: Inputs, objective: O
     assert ours.norm() == pytest.approx(float(theirs.norm()), rel=1e-3)
 
 
-def test_operations_are_those_that_torch_counts(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_are_those_that_torch_counts(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch, fresh_kernels: None
+) -> None:
     monkeypatch.setattr(layers, "PACKED_DTYPES", ())  # torch does not count the convolutions of packed weights
     monkeypatch.setattr(winograd, "FEWEST_PAIRS", math.inf)  # an operation is what a direct convolution takes
     objective = engine.our_objective(inputs, torch.float32)

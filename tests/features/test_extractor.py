@@ -212,7 +212,9 @@ def test_bfloat16_is_close_to_float32(picture: Tensor) -> None:
     assert min(cosine(narrow[name], exact[name]) for name in layers) > 0.999
 
 
-def test_torchvision_backbone_reads_normalised_rgb(picture: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchvision_backbone_reads_normalised_rgb(
+    picture: Tensor, monkeypatch: pytest.MonkeyPatch, fresh_kernels: None
+) -> None:
     random = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(4, 3, 3, 3, generator=random), torch.randn(4, generator=random)
     monkeypatch.setattr(weights, "load", lambda _: {"conv1_1": (weight, bias)})

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from nst.features import winograd
-from nst.features.extractor import FeatureExtractor
+from nst.features.extractor import FeatureExtractor, kept_kernels
 from nst.features.receptive_field import Box, receptive_field
 from nst.settings import layer_names
 
@@ -21,7 +21,9 @@ def graph() -> tuple[Tensor, dict[str, Tensor]]:
     image = torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(0)).requires_grad_()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "FEWEST_PAIRS", math.inf)
+        kept_kernels.clear()
         extractor = FeatureExtractor(layer_names(), pooling="average", replicate_edges=True)
+        kept_kernels.clear()
     return image, extractor(image)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nst import memory
 from nst.features import winograd
-from nst.features.extractor import FeatureExtractor
+from nst.features.extractor import FeatureExtractor, kept_kernels
 from nst.features.layers import Direct, kernel_elements, kernel_for
 from nst.features.winograd import Winograd
 from nst.settings import Settings, layer_names
@@ -75,13 +75,14 @@ def test_chosen_in_float32_for_many_channels_on_a_cpu() -> None:
     assert isinstance(kernel_for(many.float().to("meta"), bias.float().to("meta"), torch.float32), Direct)
 
 
-def test_network_is_the_same_with_it_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_is_the_same_with_it_and_without(monkeypatch: pytest.MonkeyPatch, fresh_kernels: None) -> None:
     """Rounding of the deepest layer included, and gradients through all of them."""
     layers = [name for name in layer_names() if name.startswith("relu")]
     pixels = torch.rand(1, 3, 75, 64, generator=torch.Generator().manual_seed(1))
     found = []
     for fewest in (winograd.FEWEST_PAIRS, math.inf):
         monkeypatch.setattr(winograd, "FEWEST_PAIRS", fewest)
+        kept_kernels.clear()
         extractor, x = FeatureExtractor(layers), pixels.clone().requires_grad_()
         assert any(isinstance(one, Winograd) for one in extractor.kernels.values()) == (fewest < math.inf)
         activations = extractor(x)

@@ -4,7 +4,7 @@ import torch
 import nst
 from nst import Settings
 from nst.objective import targets
-from nst.objective.style_cache import StyleCache, digest
+from nst.objective.targets import StyleCache, digest
 
 QUICK = Settings(size=64, quality="draft", steps=2, device="cpu", precision="float32")
 
@@ -20,13 +20,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
 
     monkeypatch.setattr(targets._Measuring, "_style", measure)
     return calls
-
-
-def test_the_results_used_last_are_kept() -> None:
-    memo, computed = StyleCache(2), []
-    for key in "abacab":
-        assert memo.get(key, lambda key=key: computed.append(key) or key * 2) == key * 2
-    assert computed == ["a", "b", "c", "b"]
 
 
 def test_digest_tells_shape_and_values() -> None:

@@ -96,7 +96,7 @@ def test_a_step_keeps_to_one_device(
     """Fake CUDA tensors refuse to meet CPU tensors, as real ones do; what only a GPU has cannot be faked."""
     monkeypatch.setattr(layers, "FUSED_DTYPES", ())
     monkeypatch.setattr(layers, "gpu_pooling", lambda: None)
-    request.addfinalizer(kept_kernels.cache_clear)  # fake ones
+    request.addfinalizer(kept_kernels.clear)  # fake ones
     weights.load("vgg19")  # real numbers, before tensors become fake
     with FakeTensorMode(allow_non_fake_inputs=True):
         image = torch.rand(1, 3, 32, 48, device="cuda")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from nst import Finished, Settings, Step, stylise_events
+from nst.cache import BoundedCache
 from nst.explain import channels, layer_studies
 from nst.explain.compare import Comparison, compare
 from nst.explain.look import STYLE_LAYERS, Look, look_at, strongest_patches
 from nst.features.receptive_field import receptive_field
-from nst.ui.explain.cache import Recent
 from nst.ui.explain.heatmaps import comparison_figure, costs_figure, matrix_figure
 from nst.ui.explain.overlays import overlay, sheet
 from nst.ui.server import examples
@@ -25,8 +26,9 @@ from nst.ui.server.devices import on_its_own
 from nst.ui.stylise.handlers import Kept, answered
 
 SOURCES = {"style": "Style", "photo": "Photo", "result": "Result"}
-LOOKS = Recent(600 * 2**20)  # activations: about eight pictures
-COMPARISONS = Recent(200 * 2**20)
+# For all visitors together, in bytes.
+LOOKS = BoundedCache(600 * 2**20, attrgetter("nbytes"))  # activations: about eight pictures
+COMPARISONS = BoundedCache(200 * 2**20, attrgetter("nbytes"))
 PAIRS = 8
 
 Picture = str | Image.Image

@@ -16,7 +16,7 @@ from nst import Finished, Step, stylise_events
 from nst.estimate import levels_of
 from nst.images import pictures
 from nst.images.decode import on_white
-from nst.objective.style_cache import StyleCache
+from nst.objective.targets import StyleCache
 from nst.ui.server.devices import on_its_own
 from nst.ui.stylise.form import Order, order
 from nst.ui.stylise.handlers import PARAMETERS, answered

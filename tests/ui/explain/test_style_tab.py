@@ -15,7 +15,6 @@ from playwright.sync_api import Page, expect
 from nst.explain import channels, layer_studies
 from nst.explain.look import Look, cut, look_at, strongest_patches
 from nst.ui.explain import views
-from nst.ui.explain.cache import Recent
 from nst.ui.explain.heatmaps import SCALES, matrix_figure
 from nst.ui.explain.overlays import ABOVE, BELOW, overlay, sheet
 from nst.ui.server import examples
@@ -116,25 +115,6 @@ def test_every_example_has_its_studies() -> None:
         _, contents = views.shipped_studies(path, None)
         assert [layer for _, layer in contents] == list(layer_studies.CONTENT_LAYERS)
     assert views.shipped_studies(None, "/somewhere/mine.jpg") == ([], [])
-
-
-class Weighty:
-    def __init__(self, nbytes: int) -> None:
-        self.nbytes = nbytes
-
-
-def test_memory_is_bounded_and_forgets_what_was_used_longest_ago() -> None:
-    recent, made = Recent(100), []
-
-    def get(name: str, size: int = 40) -> None:
-        recent.get(name, lambda: (made.append(name), Weighty(size))[1])
-
-    for name in ("a", "b", "a", "c", "a", "b"):
-        get(name)
-    assert made == ["a", "b", "c", "b"]
-    assert recent.nbytes <= 100
-    get("huge", 500)
-    assert list(recent.kept) == ["huge"], "one is kept, whatever its size"
 
 
 @pytest.mark.browser
