@@ -1,7 +1,8 @@
 """The costs of neural style transfer as pure functions on activations (Gatys, Ecker & Bethge 2015, 2016).
 
 `a[l]` is the activation block of layer l, n_H x n_W x n_C, here a tensor (B, C, H, W). The formulas carry the
-lecture's constants; `nst.transfer` may divide each term by the energy of its target (`balance`).
+lecture's constants. `nst.objective` calls them in each step: it measures the style picture once per level, so it calls
+the two halves of `style_layer_cost`, and it divides each term by the energy of its target (`balance`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def mean_style_matrix(a: Tensor, guide: Tensor | None = None) -> Tensor:
 
 
 def style_matrix_cost(matrix_style: Tensor, matrix_generated: Tensor) -> Tensor:
-    """J_style[l] from two `mean_style_matrix` (B, C, C): sum of squared differences / (2 n_C)^2. Scalar."""
+    """J_style[l] from two `mean_style_matrix` (B, C, C): sum of squared differences / (2 n_C)^2. Scalar.
+
+    Gatys et al. 2015, eq. 4, whose (2 n_H n_W n_C)^2 is shared between this and the two means.
+    """
     return F.mse_loss(matrix_generated, matrix_style, reduction="sum") / (2 * matrix_style.shape[-1]) ** 2
 
 
@@ -55,7 +59,14 @@ def style_layer_cost(a_style: Tensor, a_generated: Tensor) -> Tensor:
 
 def style_cost(style: Mapping[str, Tensor], generated: Mapping[str, Tensor], lambdas: Mapping[str, float]) -> Tensor:
     """J_style = sum over l of lambda[l] * J_style[l]; activations by layer name -> scalar. Gatys et al. 2015, eq. 5."""
-    return sum(weight * style_layer_cost(style[layer], generated[layer]) for layer, weight in lambdas.items())
+    found = [style_layer_cost(style[layer], generated[layer]) for layer in lambdas]
+    layer_costs = torch.stack(found) if found else torch.zeros(0)
+    return sum_of_layers(layer_costs, layer_costs.new_tensor(list(lambdas.values())))
+
+
+def sum_of_layers(layer_costs: Tensor, lambdas: Tensor) -> Tensor:
+    """J_style from J_style[l] of all layers (L) and their lambdas (L): scalar. Gatys et al. 2015, eq. 5."""
+    return (layer_costs * lambdas).sum()
 
 
 def content_cost(a_content: Tensor, a_generated: Tensor) -> Tensor:

@@ -112,6 +112,10 @@ def test_style_cost_is_the_weighted_sum_over_its_layers() -> None:
     assert costs.style_cost(style, generated, lambdas).item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_style_cost_of_no_layer_is_zero() -> None:
+    assert costs.style_cost({}, {}, {}) == 0
+
+
 def test_content_cost_by_hand() -> None:
     a_content, a_generated = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[4.0, 0.0]]]])
     assert costs.content_cost(a_content, a_generated).item() == pytest.approx((9 + 4) / (4 * 1 * 2 * 1))

@@ -68,7 +68,7 @@ class Objective:
         content = sum((share * contents[layer] for layer, share in shares.items()), torch.zeros_like(variation))
         shares_of_regions, lambdas = self._constants
         layers = self._style_layers(styles, shares_of_regions) if styles else variation.new_zeros(0)
-        style = (layers * lambdas).sum()
+        style = costs.sum_of_layers(layers, lambdas)
         beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
         total = costs.total_cost(content, style, settings.alpha, beta)
         if settings.total_variation:

@@ -46,6 +46,22 @@ def columns(a: Tensor, selected: np.ndarray | None = None) -> np.ndarray:
     return values.reshape(len(values), -1) if selected is None else values[:, selected]
 
 
+def test_terms_of_a_run_are_the_lecture_s_formulas_on_its_activations(photo, style) -> None:
+    """Without balance, on style and photo of different sizes."""
+    inputs, image = Inputs(tensor(photo), (tensor(style, (64, 40)),)), tensor(photo).flip(-1)
+    objective = objective_of(inputs, balance=False, alpha=3.0, beta=7.0)
+    of_photo, of_style, of_image = map(objective.extractor, (inputs.photo, inputs.paintings[0], image))
+    content = costs.content_cost(of_photo["relu4_2"], of_image["relu4_2"])
+    style_cost = costs.style_cost(of_style, of_image, objective.settings.style_layers)
+    terms = terms_of(objective, image)
+    assert terms["content"] == pytest.approx(content.item(), rel=1e-5)
+    assert terms["style"] == pytest.approx(style_cost.item(), rel=1e-5)
+    assert terms["total"] == pytest.approx(costs.total_cost(content, style_cost, 3.0, 7.0).item(), rel=1e-5)
+    for layer in objective.settings.style_layers:
+        expected = costs.style_layer_cost(of_style[layer], of_image[layer]).item()
+        assert terms[layer] == pytest.approx(expected, rel=1e-5)
+
+
 @BOTH
 def test_mask_of_ones_changes_nothing(statistic: str, photo, style) -> None:
     image, plain = tensor(style), Inputs(tensor(photo), (tensor(style),))
