@@ -35,6 +35,26 @@ def mean_style_matrix(a: Tensor, guide: Tensor | None = None) -> Tensor:
     return style_matrix(a * guide.to(a.dtype)) / weight
 
 
+def mean_and_covariance(
+    rows: Tensor, shares: Tensor | None, dtype: torch.dtype, rows_at_once: int
+) -> tuple[Tensor, Tensor]:
+    """Rows (B, P, C), their shares (1, P, 1) that add up to 1, None for 1 / P -> mean (B, 1, C), covariance (B, C, C).
+
+    The centred counterpart of `mean_style_matrix`, for activations and for colours, computed in `dtype`, `rows_at_once`
+    at a time. Rows are centred and widened before the product: a covariance with rounded sums, as of bfloat16, or with
+    a large mean subtracted afterwards, has negative eigenvalues.
+    """
+    chunks = rows.split(rows_at_once, dim=1)
+    if shares is None:
+        mean = rows.mean(1, keepdim=True, dtype=dtype)
+        centred = (chunk - mean for chunk in chunks)
+        return mean, sum(chunk.mT @ chunk for chunk in centred) / rows.shape[1]
+    parts = shares.to(dtype).split(rows_at_once, dim=1)
+    mean = sum((share * chunk).sum(1, keepdim=True) for share, chunk in zip(parts, chunks, strict=True))
+    centred = (share.sqrt() * (chunk - mean) for share, chunk in zip(parts, chunks, strict=True))
+    return mean, sum(chunk.mT @ chunk for chunk in centred)
+
+
 def style_matrix_cost(matrix_style: Tensor, matrix_generated: Tensor) -> Tensor:
     """J_style[l] from two `mean_style_matrix` (B, C, C): sum of squared differences / (2 n_C)^2. Scalar.
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the ground up: a room imports from itself and from lower floors only
     {
         *("nst.settings", "nst.events", "nst.schedule", "nst.device", "nst.malloc", "nst.torch_private"),
-        *("nst.cache", "nst.moments", "nst.costs"),
+        *("nst.cache", "nst.costs"),
     },
     {"nst.images", "nst.features", "nst.optimise"},
     {"nst.scaled_pictures", "nst.recipe"},
@@ -32,7 +32,7 @@ MATHEMATICS = {
 }
 MATHEMATICS_MAY_IMPORT = {
     *("__future__", "collections", "dataclasses", "functools", "itertools", "math", "typing", "torch"),
-    *("nst.costs", "nst.moments", "nst.torch_private", "nst.features", "nst.optimise"),
+    *("nst.costs", "nst.torch_private", "nst.features", "nst.optimise"),
 }
 LONGEST_FILE, SHORTEST_FILE = 400, 30  # lines
 LONGEST_FUNCTION = 45  # lines

@@ -227,3 +227,36 @@ def test_blend_is_numpy_s_weighted_average() -> None:
     for weights in ((1, 2, 3), (0.1, 0.2, 0.3), (0, 5e-9, 1e-8)):
         expected = np.average(np.stack(matrices), axis=0, weights=weights)
         assert np.allclose(costs.blend(matrices, weights), expected, rtol=1e-12)
+
+
+AT_ONCE = pytest.mark.parametrize("rows_at_once", [7, 1000])
+
+
+def far_rows(dtype: torch.dtype = torch.float64) -> Tensor:
+    """150 positions of 4 correlated channels, far from 0."""
+    random = torch.Generator().manual_seed(0)
+    mixed = torch.randn(1, 150, 4, generator=random, dtype=torch.float64) @ torch.randn(4, 4, generator=random).double()
+    return (mixed + 300).to(dtype)
+
+
+@AT_ONCE
+def test_mean_and_covariance_are_numpy_s(rows_at_once: int) -> None:
+    mean, covariance = costs.mean_and_covariance(far_rows(), None, torch.float64, rows_at_once)
+    assert mean.shape == (1, 1, 4)
+    assert np.allclose(mean[0, 0], far_rows()[0].mean(0))
+    assert np.allclose(covariance[0], np.cov(far_rows()[0].numpy().T, bias=True))
+
+
+@AT_ONCE
+def test_shares_weigh_the_positions_of_mean_and_covariance(rows_at_once: int) -> None:
+    weights = torch.rand(1, 150, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    mean, covariance = costs.mean_and_covariance(far_rows(), weights / weights.sum(), torch.float64, rows_at_once)
+    assert np.allclose(mean[0, 0], np.average(far_rows()[0], axis=0, weights=weights[0, :, 0]))
+    assert np.allclose(covariance[0], np.cov(far_rows()[0].numpy().T, bias=True, aweights=weights[0, :, 0]))
+
+
+def test_narrow_rows_far_from_zero_keep_their_variance() -> None:
+    narrow = far_rows(torch.bfloat16)
+    mean, covariance = costs.mean_and_covariance(narrow, None, torch.float32, 64)
+    assert mean.dtype == covariance.dtype == torch.float32
+    assert np.allclose(covariance[0], np.cov(narrow[0].double().numpy().T, bias=True), rtol=1e-3, atol=1e-3)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nst import costs
+
 LUMA = (0.299, 0.587, 0.114)  # Y of YIQ, ITU-R BT.601, on encoded sRGB
 MAX_GAIN = 5.0  # more than this turns the noise of a nearly grey picture into coloured speckle
 BINS = 512  # of a histogram: about half an 8-bit step each
@@ -81,15 +83,11 @@ def into_gamut(image: Tensor) -> Tensor:
 
 def mean_and_covariance(image: Tensor, weights: Weights = None) -> tuple[Tensor, Tensor]:
     """Of the pixels' values, weighted: (1, C, H, W) -> (C,), (C, C), float64."""
-    values = image[0].flatten(1)  # (C, P)
-    weights = torch.ones_like(values[:1]) if _uniform(weights) else weights[0].flatten(1)
-    moments = 0  # (C + 1, C + 1): the last row has the sums of the values and the total weight
-    for chunk, weight in zip(values.split(CHUNK, 1), weights.split(CHUNK, 1), strict=True):
-        rows = torch.cat([chunk.double(), torch.ones_like(weight, dtype=torch.float64)])
-        moments = moments + (rows * weight) @ rows.mT
-    moments = moments / moments[-1, -1]
-    mean = moments[-1, :-1]
-    return mean, moments[:-1, :-1] - mean.outer(mean)
+    shares = None if _uniform(weights) else weights.flatten(2).mT.double()
+    if shares is not None:
+        shares = shares / shares.sum()
+    mean, covariance = costs.mean_and_covariance(image.flatten(2).mT, shares, torch.float64, CHUNK)
+    return mean[0, 0], covariance[0]
 
 
 def _uniform(weights: Weights) -> bool:

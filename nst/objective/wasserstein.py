@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nst.costs import mean_and_covariance
+
 KEPT = 0.999  # of the target's variance; the rest lies in many directions that would double the work
 STEPS = 11  # of Newton-Schulz, after which [LOWEST, 1] has come to 1 within 1e-6
 LOWEST = 5e-4  # singular values below this fraction of the norm count in part
@@ -159,25 +161,15 @@ def _wide(dtype: torch.dtype) -> torch.dtype:
 
 
 class _Moments(torch.autograd.Function):
-    """Rows (B, P, C), their shares (1, P, 1), None for 1 / P -> mean (B, C), covariance (B, C, C), float32 or wider.
+    """`mean_and_covariance` in float32 or wider, with a gradient that keeps the rows as narrow as they came.
 
-    Rows are centred and widened before the product: a covariance with rounded sums, as of bfloat16, or with a large
-    mean subtracted afterwards, has negative eigenvalues, for which there is no root.
+    Rows (B, P, C), their shares (1, P, 1), None for 1 / P -> mean (B, C), covariance (B, C, C).
     """
 
     @staticmethod
     def forward(ctx, rows: Tensor, shares: Tensor | None) -> tuple[Tensor, Tensor]:
-        size = 2**18 if rows.is_cuda else 4096  # rows widened at a time: to save memory; to stay in the cache
-        chunks = rows.split(size, dim=1)
-        if shares is None:
-            mean = rows.mean(1, keepdim=True, dtype=_wide(rows.dtype))
-            centred = (chunk - mean for chunk in chunks)
-            covariance = sum(chunk.mT @ chunk for chunk in centred) / rows.shape[1]
-        else:
-            parts = shares.split(size, dim=1)
-            mean = sum((share * chunk).sum(1, keepdim=True) for share, chunk in zip(parts, chunks, strict=True))
-            centred = (share.sqrt() * (chunk - mean) for share, chunk in zip(parts, chunks, strict=True))
-            covariance = sum(chunk.mT @ chunk for chunk in centred)
+        rows_at_once = 2**18 if rows.is_cuda else 4096  # widened: to save memory; to stay in the cache
+        mean, covariance = mean_and_covariance(rows, shares, _wide(rows.dtype), rows_at_once)
         ctx.save_for_backward(rows, mean, shares)
         return mean.squeeze(1), covariance
 
