@@ -64,7 +64,7 @@ def style_matrix_cost(matrix_style: Tensor, matrix_generated: Tensor) -> Tensor:
 
 
 def blend(matrices: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Several styles in one: the mean of their `mean_style_matrix`, weighted; any number of (B, C, C) -> (B, C, C)."""
+    """The target for several styles, the weighted mean of their `mean_style_matrix`: (B, C, C) each -> (B, C, C)."""
     return sum(weight / sum(weights) * matrix for matrix, weight in zip(matrices, weights, strict=True))
 
 
@@ -113,9 +113,9 @@ def total_variation(image: Tensor) -> Tensor:
 
 
 class _SquaredDistance(torch.autograd.Function):
-    """Sum of (b - a)^2, in float32 or wider, of differences that are as narrow as a and b.
+    """Sum of (b - a)^2 in float32 or wider, from differences in the dtype of a and b.
 
-    To widen both first, as `mse_loss` needs, takes 0.1 of 3 ms of a gradient at 1024 px on a GPU.
+    `mse_loss` would need both widened first: 0.1 of the 3 ms of a gradient at 1024 px on a GPU.
     """
 
     @staticmethod
@@ -134,12 +134,13 @@ class _SquaredDistance(torch.autograd.Function):
 
 
 class _SumOfOuterProducts(torch.autograd.Function):
-    """Rows (B, P, C) -> sum over P of row^T row, (B, C, C). Its gradient takes one product where autograd takes two.
+    """Rows (B, P, C) -> sum over P of row^T row, (B, C, C). Its gradient is one matrix product; autograd's is two.
 
-    bfloat16 rows are multiplied in bfloat16, four times as fast, and summed in float32.
+    bfloat16 rows are multiplied in bfloat16, four times as fast, and summed in float32. A CPU has no such product with
+    a float32 result: there the sum of `CHUNK` rows is rounded to bfloat16 once.
     """
 
-    CHUNK = 4096  # rows whose sum is rounded to bfloat16 once, on a CPU, which has no product with a float32 result
+    CHUNK = 4096
 
     @staticmethod
     def forward(ctx, rows: Tensor) -> Tensor:
@@ -164,5 +165,5 @@ class _SumOfOuterProducts(torch.autograd.Function):
 
 
 def _widen(a: Tensor) -> Tensor:
-    """Sums over thousands of positions need float32 at least; float64 is kept for exact checks."""
+    """To float32, which sums over thousands of positions need at least; float64 stays."""
     return a if a.dtype == torch.float64 else a.float()

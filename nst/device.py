@@ -13,7 +13,7 @@ NATIVE_BFLOAT16 = {"AMX": "amx_tile", "AVX512_BF16": "avx512_bf16"}
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, the number format of the network there, and the reason for the choice in words."""
+    """A device, the number format of the network there, and the reason for the choice, a phrase for people."""
 
     device: torch.device
     dtype: torch.dtype
@@ -24,7 +24,7 @@ class Compute:
 
 
 def choose_device(device: str = "auto", precision: str = "auto") -> Compute:
-    """Compute for `Settings.device` and `Settings.precision`. `ValueError` if the device asked for is not there."""
+    """The choice for `Settings.device` and `Settings.precision`. `ValueError` if the device is not there."""
     place, why_there = _device(device)
     if precision != "auto":
         return Compute(place, getattr(torch, precision), f"{why_there}, precision as asked")
@@ -33,16 +33,16 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Compute:
 
 
 def device_names() -> list[str]:
-    """What `Settings.device` can be to use each device of this machine once: all GPUs, or "auto" for the only one."""
+    """Values of `Settings.device` that use each device of this machine once: all GPUs, or "auto" where it has one."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return [f"cuda:{index}" for index in range(count)] if count > 1 else ["auto"]
 
 
 def true_float32(image: torch.Tensor) -> AbstractContextManager:
-    """Convolutions in true float32, not TF32, where float32 is meant.
+    """A context in which cuDNN's float32 convolutions are float32, not TF32. It does nothing for a picture on a CPU.
 
-    cuDNN takes the algorithms that it expects to be fastest: to try them out (`benchmark`) takes 0.3 to 0.5 s for each
-    new size, and steps were 0 to 2 % faster for it (H200, 128 to 2048 px); in float32 it also took 35 GB.
+    cuDNN chooses algorithms by its own estimate. To try them out (`benchmark`) takes 0.3 to 0.5 s for each new size and
+    made steps 0 to 2 % faster (H200, 128 to 2048 px); in float32 it also took 35 GB.
     """
     if not image.is_cuda:
         return nullcontext()
@@ -75,6 +75,6 @@ def _fastest_dtype(device: torch.device) -> tuple[torch.dtype, str]:
 
 
 def _native_cpu_bfloat16() -> str | None:
-    """The instruction set that makes bfloat16 fast here; emulated bfloat16 is slower than float32."""
+    """The instruction set that makes bfloat16 fast on this CPU. None: emulated bfloat16 is slower than float32."""
     capabilities = torch.cpu.get_capabilities()
     return next((name for name, key in NATIVE_BFLOAT16.items() if capabilities.get(key)), None)

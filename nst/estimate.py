@@ -1,6 +1,6 @@
-"""How long a run will take on this device and how much memory, said before it starts.
+"""Forecasts of a run before it starts: its time and its memory on this device.
 
-The time comes from the seconds of a few small steps, or of an earlier run.
+The time is computed from that of an earlier run, or of a few small steps that are measured.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from nst.schedule import STEP_OVERHEAD_PX, Level, plan
 from nst.settings import QUALITIES, Settings
 from nst.transfer import stylise
 
-MEASURED = {"cpu": (128, 6), "cuda": (512, 40)}  # longer side, px, and steps by kind of device; the first ones warm up
-STEPS_BESIDES = 2  # what a level takes besides its steps, in steps: its targets, and the cost of its first picture
-# What a step and a level take that does not grow with the picture, in pixels of a step: on a GPU to start what it does,
-# and to record it once (measured on an H200).
-BESIDES = {"cpu": (STEP_OVERHEAD_PX, 0), "cuda": (180_000, 10_000_000)}
-KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")  # of a step
-TIMES_TILED = 1.2  # what a step costs when the network sees the picture in tiles, as a factor
-MEASURING = threading.Lock()  # who asks while another measures waits for its answer
+# Kind of device -> longer side, px, and number of the steps that are measured; the first ones warm up.
+MEASURED = {"cpu": (128, 6), "cuda": (512, 40)}
+EXTRA_STEPS = 2  # time of a level's targets and of its first picture's cost, in steps
+# Kind of device -> fixed time of a step and of a level, in pixels of a step that take as long. On a GPU that is the
+# time to start a step's kernels, and to record the step once (measured on an H200).
+FIXED_PX = {"cpu": (STEP_OVERHEAD_PX, 0), "cuda": (180_000, 10_000_000)}
+# Settings that decide the time of a step of given pixels, besides the layers.
+KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")
+TIMES_TILED = 1.2  # factor of a step's time when the network sees the picture in tiles
+MEASURING = threading.Lock()  # one measurement at a time: two would slow each other
 
 
 def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
-    """The levels of a run for a photo of this shape; the header of its file is enough."""
+    """The levels of a run for a photo of this shape. Its pixels are not read: an opened file is enough."""
     size = pictures.painting_size(pictures.result_size(picture, settings.size))
     return plan(*size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
 
@@ -42,9 +44,9 @@ def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
 def seconds(
     levels: Sequence[Level], settings: Settings, earlier: Result | None = None, pace: float | None = None
 ) -> float:
-    """About how long these levels take: as an earlier run with steps of the same kind went, else measured, once.
+    """About how long these levels take, s, from an earlier run with steps of the same kind, else from a measurement.
 
-    `pace`, seconds per pixel of a step, is for GPUs on which nothing can be measured.
+    Each kind is measured once. `pace`, seconds per pixel of a step, is for GPUs on which nothing can be measured.
     """
     device = "cuda" if pace else _device(settings)
     if earlier and earlier.stopped == "completed" and _kind(earlier.settings) == _kind(settings):
@@ -63,7 +65,7 @@ def largest_size(
     earlier: Result | None = None,
     pace: float | None = None,
 ) -> int | None:
-    """The largest of these longer sides, px, whose run would end in so many seconds; None where none would."""
+    """The largest of these longer sides, px, whose run takes `most_s` seconds at most; None if no run does."""
     best = None
     for size in sizes:
         wanted = replace(settings, size=size, max_seconds=None)
@@ -73,7 +75,7 @@ def largest_size(
 
 
 def memory_mib(levels: Sequence[Level], settings: Settings, styles: int = 1) -> float:
-    """About how much memory the run takes on the device, above the idle program; in tiles if need be.
+    """About how much memory, MiB, the run takes on the device above the idle program, in tiles where it uses them.
 
     `styles` is the number of style pictures.
     """
@@ -90,22 +92,22 @@ def _memory(level: Level, settings: Settings, styles: int = 1) -> memory.Memory:
 
 
 def _kind(settings: Settings) -> tuple:
-    """What decides the cost of a step, besides its pixels."""
+    """What decides the time of a step besides its pixels; two equal kinds take equal times."""
     return settings.layers, *(getattr(settings, name) for name in KIND)
 
 
 def _work(levels: Sequence[Level], settings: Settings, device: str) -> float:
-    """Pixels of all steps, and of what is to be done besides."""
-    total, (of_step, of_level) = 0.0, BESIDES[device]
+    """Pixels of all steps, with the fixed times of steps and levels as pixels."""
+    total, (of_step, of_level) = 0.0, FIXED_PX[device]
     for level in levels:
         times = TIMES_TILED if _memory(level, settings).tiled else 1.0
-        total += times * ((level.height * level.width + of_step) * (level.steps + STEPS_BESIDES) + of_level)
+        total += times * ((level.height * level.width + of_step) * (level.steps + EXTRA_STEPS) + of_level)
     return total
 
 
 @lru_cache(maxsize=32)
 def _measured_pace(layers: tuple[str, ...], *kind: str) -> float:
-    """Seconds per pixel of a few small steps of this kind."""
+    """Seconds per pixel of a step of this kind, measured in a small run."""
     weights = dict.fromkeys(layers, 1.0)
     chosen = Settings(content_layers=weights, style_layers=weights, pyramid=False, **dict(zip(KIND, kind, strict=True)))
     device = _device(chosen)
@@ -113,6 +115,7 @@ def _measured_pace(layers: tuple[str, ...], *kind: str) -> float:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8))
     history = stylise(picture, picture, replace(chosen, size=size, steps=count)).history
     steps = sorted(after.seconds - before.seconds for before, after in pairwise(history))
-    # On a CPU the least disturbed one; a GPU is read a few steps late, some of them at once.
+    # On a CPU take the fastest step, which other programs disturbed least. On a GPU take the median, because several
+    # steps' costs may arrive at once.
     step_s = steps[0] if device == "cpu" else steps[len(steps) // 2]
-    return step_s / (size**2 + BESIDES[device][0])
+    return step_s / (size**2 + FIXED_PX[device][0])

@@ -35,7 +35,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Started:
-    """The run is about to take its first step."""
+    """The run is about to take its first step: where, how, and in which levels."""
 
     settings: Settings
     compute: Compute  # device, dtype and why
@@ -50,8 +50,8 @@ class Step:
 
     costs: Costs
     preview: Image.Image | None  # sRGB at the size of the level; None between two previews
-    fraction: float  # of the planned work, 0..1
-    eta_seconds: float  # estimated time to the end
+    fraction: float  # of the planned work that is done, 0..1
+    eta_seconds: float  # estimated time until the run ends
 
 
 @dataclass(frozen=True)

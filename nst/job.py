@@ -1,4 +1,4 @@
-"""A run's pictures and settings, decoded, checked against each other and scaled, before anything is computed."""
+"""A run's pictures and settings: decoded, checked against each other and scaled before anything is computed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from nst.scaled_pictures import Inputs
 from nst.schedule import Level, plan
 from nst.settings import LIMITS, QUALITIES, Settings
 
-GENTLE_RMS = 0.0025  # of the first step from a finished picture, in units of the pixel range
+GENTLE_RMS = 0.0025  # RMS of the first step from a finished picture, in units of the pixel range
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run whose pictures and settings fit together."""
+    """The input of a run, checked: its pictures and settings fit together."""
 
     photo: Image.Image
-    drawn: Sequence[Image.Image]  # masks, mode L
+    drawn: Sequence[Image.Image]  # masks, mode L, white where it is painted
     inputs: Inputs
-    start: Tensor | None  # sRGB (1, 3, H, W)
+    start: Tensor | None  # sRGB (1, 3, H, W) in [0, 1], of any size
     settings: Settings
     compute: Compute
     levels: Sequence[Level]
@@ -45,6 +45,7 @@ class Job:
         masks: Sequence[pictures.Source],
         start: pictures.Source | None,
     ) -> Job:
+        """Decode, check and scale. `ValueError` says which picture or setting cannot be used, and what to do."""
         _check_counts(len(styles), len(masks), settings)
         photo = pictures.load(content, "photo")
         _check_original_size(photo, settings)
@@ -54,12 +55,12 @@ class Job:
         least_px = max(LIMITS.smallest_side, smallest_side(settings.layers, settings.backbone))
         inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px)
         _check_shown(inputs)
-        first = None if start is None else _first(pictures.load(start, "start picture"), 2 * max(inputs.size))
+        first = None if start is None else _reduced(pictures.load(start, "start picture"), 2 * max(inputs.size))
         levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
         return cls(photo, drawn, inputs, first, settings, compute, levels)
 
     def preview(self) -> Image.Image:
-        """The photo at the size asked for, transparent parts white."""
+        """The photo as PIL RGB at the size asked for, transparent parts white."""
         return on_white(pictures.scaled(self.photo, pictures.result_size(self.photo, self.settings.size)))
 
     def begin(self) -> Tensor:
@@ -84,9 +85,9 @@ class Job:
         return pictures.resize(image, size)
 
     def optimiser(self, level: Level) -> str | Make:
-        """What takes a level's steps, as `nst.optimise.minimise` wants it.
+        """The optimiser of a level, as an argument of `nst.optimise.loop.minimise`.
 
-        A start of the level's own size may be a finished picture: a long first step undoes what ten steps did.
+        A start of the level's own size may be a finished picture, for which a long first step would undo ten steps.
         """
         finished = self.start is not None and self.start.shape[-2:] == (level.height, level.width)
         if finished and self.settings.optimiser == "lbfgs":
@@ -113,7 +114,7 @@ def _check_original_size(photo: Image.Image, settings: Settings) -> None:
 
 
 def _check_shown(inputs: Inputs) -> None:
-    """Refuse what was there before scaling, or before the photo's transparency, and is not any more."""
+    """Refuse masks and styles of which nothing is left after scaling, or under the photo's transparency."""
     for number, mask in enumerate(inputs.masks, start=1):
         if not both(mask, inputs.visible).any():
             name = _mask_name(number, len(inputs.masks))
@@ -135,7 +136,7 @@ def _mask(source: pictures.Source, number: int, count: int) -> Image.Image:
     return mask
 
 
-def _first(picture: Image.Image, most_px: int) -> Tensor:
-    """The start picture, no larger than useful: sRGB (1, 3, H, W)."""
+def _reduced(picture: Image.Image, most_px: int) -> Tensor:
+    """A picture whose longer side is `most_px` at most: sRGB (1, 3, H, W) in [0, 1]."""
     size = pictures.result_size(picture, min(max(picture.size), most_px))
     return pictures.to_tensor(pictures.scaled(pictures.split(picture)[0], size))

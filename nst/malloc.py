@@ -1,4 +1,4 @@
-"""The C library's heap, for tensors that come and go by the gigabyte. Does nothing where that library is not glibc."""
+"""Settings of the C library's heap for gigabytes of short-lived tensors. They do nothing where it is not glibc."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import contextlib
 import ctypes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # of mallopt, from glibc's malloc.h
-OLD_LARGEST = 2**25  # bytes of a block that comes from the heap: the most that older versions take
-LARGEST = 9 * 2**22  # activations of 512 x 512 px are a little over the above
+# Largest block, bytes, that comes from the heap: the most that older versions accept, and a little more than that, for
+# the activations of 512 x 512 px.
+OLD_LARGEST = 2**25
+LARGEST = 9 * 2**22
 NEVER = 2**31 - 1
 
 
 def prepare() -> None:
-    """One heap for all threads, which keeps what they free until `trim`. Call it early, in the program's main thread.
+    """One heap for all threads, which keeps freed memory until `trim`. Call it early, in the program's main thread.
 
-    Otherwise each thread that ever computed keeps what it once needed, and every step asks the system for its memory
-    page by page, and gives it back: measured, a tenth of a step at 512 px.
+    Without it, each thread keeps a heap as large as its largest need, and every step takes its memory from the system
+    page by page and gives it back, which was measured as a tenth of a step at 512 px.
     """
     _call("mallopt", ARENA_MAX, 1)
     for largest in (OLD_LARGEST, LARGEST):
@@ -24,7 +26,7 @@ def prepare() -> None:
 
 
 def trim() -> None:
-    """Give what is free back to the system."""
+    """Give freed memory back to the system."""
     _call("malloc_trim", 0)
 
 

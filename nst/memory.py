@@ -1,4 +1,4 @@
-"""How much memory a run needs, how much there is, and whether the network therefore sees the picture in tiles."""
+"""How much memory a run needs and how much is free, which decides whether the network sees the picture in tiles."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from nst.objective.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 from nst.optimise.lbfgs_pairs import CHUNK, pairs_for
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
 
-OutOfMemoryError = torch.OutOfMemoryError  # by this name also for those who do not import torch
+OutOfMemoryError = torch.OutOfMemoryError  # for nst.ui, which does not import torch
 
-SMALLEST_TILE_MIB = 16  # below, tiles are mostly margin
-TILE_MIB = 160  # what a tile remembers on a CPU; twice as much is no faster
-SHARE = 0.5  # of the memory that is free, for one run
-UNKNOWN_MIB = 4096  # taken for free where no system says
-PICTURES = 8  # of the result's size that rest while the network works: photo, picture, gradient, steps, copies
+SMALLEST_TILE_MIB = 16  # smaller tiles consist mostly of margin
+TILE_MIB = 160  # activations that a tile keeps for its gradient on a CPU; twice as much is no faster
+SHARE = 0.5  # of the free memory that one run may use
+UNKNOWN_MIB = 4096  # assumed to be free where the system does not say
+PICTURES = 8  # of the result's size that exist beside the network: photo, picture, gradient, steps, copies
 STORED_MIB = 165  # weights as stored, and what the library loads for the first convolution
-# What a gradient needs, by what the network remembers for it. Blocks of changing sizes leave gaps on the heap, the more
-# so in tiles; large blocks are the system's and leave none.
+# Factors on the activations that are kept for the gradient, fitted to measured peaks. Blocks of changing sizes leave
+# gaps on the heap, more so in tiles; the system maps large blocks apart, and these leave none.
 REMEMBERED = 0.9
 GAPS, MOST_GAPS_MIB = 0.8, 250
-REMEMBERED_IN_TILES = 2.3  # with the gaps
+REMEMBERED_IN_TILES = 2.3  # gaps included
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -40,7 +40,7 @@ class Memory:
     """The most that a run holds at once, above the idle program."""
 
     mib: float
-    tile_bytes: float | None  # what one tile remembers; None: the network sees the picture whole
+    tile_bytes: float | None  # activations that a tile keeps for its gradient; None: the network sees the picture whole
 
     @property
     def tiled(self) -> bool:
@@ -50,7 +50,7 @@ class Memory:
 def plan_memory(
     settings: Settings, size: Sequence[int], device: torch.device, dtype: torch.dtype, styles: int = 1
 ) -> Memory:
-    """Whole or in tiles, for a picture of this size (height, width) and so many style pictures, with the estimate."""
+    """Whole or in tiles, and the estimate, for a picture of this size (height, width) and this number of styles."""
     free_mib = available_mib(device)
     path = path_of(settings)
     if settings.tile_px is not None:
@@ -65,14 +65,14 @@ def plan_memory(
 
 
 def smaller(tile_bytes: float | None) -> float:
-    """What to try after memory ran out. `torch.OutOfMemoryError` when tiles are as small as is sensible."""
+    """The next `tile_bytes` to try after memory ran out. `OutOfMemoryError` when tiles are as small as is sensible."""
     if tile_bytes is not None and tile_bytes <= SMALLEST_TILE_MIB * MIB:
         raise torch.OutOfMemoryError("out of memory even in small tiles; choose a smaller size")
     return TILE_MIB * MIB if tile_bytes is None else max(SMALLEST_TILE_MIB * MIB, tile_bytes / 4)
 
 
 def path_of(settings: Settings) -> tuple[str, ...]:
-    """The network's layers as far as the costs need them."""
+    """The network's layers up to the deepest one in the costs."""
     names = layer_names(settings.backbone)
     return names[: 1 + max(map(names.index, settings.layers))]
 
@@ -87,7 +87,7 @@ def memory_mib(
     pixels, path = math.prod(size), path_of(settings)
     picture = 3 * 4 * pixels
     longer_px = min(max(size) * settings.style_scale, max(LIMITS.style_size, *size))
-    paintings = styles * 3 * 4 * 0.75 * longer_px**2  # their shape is not known: 4:3
+    paintings = styles * 3 * 4 * 0.75 * longer_px**2  # their shape is not known: 4:3 is assumed
     resting = PICTURES * picture + paintings + _optimiser_bytes(settings, pixels)
     resting += STORED_MIB * MIB + _placed_bytes(path, dtype)
     resting += sum(_grid_bytes(layer, dtype) for layer in settings.content_layers) * pixels
@@ -101,7 +101,7 @@ def memory_mib(
 
 
 def _optimiser_bytes(settings: Settings, pixels: int) -> float:
-    """Past steps and gradients."""
+    """Of past steps and gradients."""
     length = 3 * pixels
     if settings.optimiser != "lbfgs":
         return 2 * 4 * length
@@ -123,7 +123,7 @@ def _grid_bytes(layer: str, dtype: torch.dtype) -> float:
 
 
 def available_mib(device: torch.device) -> float:
-    """Memory that a run could take on this device now."""
+    """Memory, MiB, that a run could use on this device now."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -132,7 +132,7 @@ def available_mib(device: torch.device) -> float:
 
 
 def _system_mib() -> float:
-    """What Linux says is available; elsewhere a modest guess."""
+    """What Linux says is available; elsewhere `UNKNOWN_MIB`."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]) / 1024
     return UNKNOWN_MIB

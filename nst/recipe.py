@@ -1,4 +1,4 @@
-"""A run's settings in the PNG, and back: whoever has the picture can paint it again."""
+"""A run's settings in its PNG, and back, so that the picture can be painted again from the same inputs."""
 
 from __future__ import annotations
 

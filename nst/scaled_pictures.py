@@ -1,4 +1,4 @@
-"""The pictures of a run at the size they are painted at."""
+"""The pictures of a run at the size at which they are painted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from nst.images import colour, masks, pictures
 from nst.settings import LIMITS, Settings
 
-COLOURED = 0.75  # of the way to the style's colours; all of it is no nearer to what a run ends with (measured)
+COLOURED = 0.75  # share of the way to the style's colours; all of it is no nearer to a run's result (measured)
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Inputs:
     """The pictures at the size of the last level: sRGB (1, 3, H, W), masks and visibility (1, 1, H, W), in [0, 1]."""
 
     photo: Tensor
-    paintings: tuple[Tensor, ...]
+    paintings: tuple[Tensor, ...]  # the style pictures
     visible: Tensor | None = None  # the photo's alpha; None when all of it shows
-    paintings_visible: tuple[Tensor | None, ...] = ()
-    masks: tuple[Tensor, ...] = ()  # none: the whole photo; one: for all styles; else one per style
+    paintings_visible: tuple[Tensor | None, ...] = ()  # alpha of each style picture
+    masks: tuple[Tensor, ...] = ()  # none: all is painted; one: for all styles; else one per style
 
     @classmethod
     def of(
@@ -35,7 +35,7 @@ class Inputs:
         drawn: Sequence[Image.Image] = (),
         least_px: int = LIMITS.smallest_side,
     ) -> Inputs:
-        """Scale everything for `settings`, no side being under `least_px`; `drawn` are masks (mode L)."""
+        """Scale all pictures for `settings`; no side is shorter than `least_px`. `drawn` are masks (mode L)."""
         size = pictures.painting_size(pictures.result_size(photo, settings.size), least_px)
         content, visible = _tensors(pictures.scaled(photo, size), device)
         longer_px = min(round(max(size) * settings.style_scale), max(LIMITS.style_size, *size))
@@ -56,7 +56,7 @@ class Inputs:
         return list(zip(self.paintings, self.paintings_visible or [None] * len(self.paintings), strict=True))
 
     def coloured(self, weights: Sequence[float]) -> Tensor:
-        """The photo in the colours of the style pictures, each with its weight, or in its own mask: (1, 3, H, W)."""
+        """The photo in the styles' colours, mixed by `weights`, each in its mask if it has one: (1, 3, H, W)."""
         own = self.masks if len(self.masks) > 1 else [torch.ones_like(self.photo[:, :1])] * len(self.paintings)
         total, sums = torch.zeros_like(self.photo[:, :1]), torch.zeros_like(self.photo)
         for (style, alpha), weight, mask in zip(self.styles, weights, own, strict=True):
@@ -79,7 +79,7 @@ def _tensors(picture: Image.Image, device: torch.device) -> tuple[Tensor, Tensor
 def _recoloured(
     style: Tensor, alpha: Tensor | None, photo: Tensor, visible: Tensor | None, settings: Settings
 ) -> Tensor:
-    """The style picture in the photo's colours, when the settings ask for that before the run."""
+    """The style picture (1, 3, H, W), in the photo's colours if the settings ask for that before the run."""
     if settings.colour == "style" or settings.colour_when == "after":
         return style
     if settings.colour == "luminance":

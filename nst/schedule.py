@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-COARSEST_LONGER_PX = 90  # smaller pictures leave too few positions at relu5_1 to hold a motif
+COARSEST_LONGER_PX = 90  # smaller pictures have too few positions at relu5_1 for a motif
 COARSEST_SHORTER_PX = 32
-# Above this longer side a level takes half its steps: more of them turn large strokes into fine ones, and a print then
-# looks weaker than its small version (compared at 2048 px: half the time, swirls as bold as at 384 px).
-BOLD_PX = 768
-FEWEST_LARGE_STEPS = 8
-STEP_OVERHEAD_PX = 3000  # what a step costs besides its pixels, as if it had so many more (measured on two CPU cores)
+# A level whose longer side is above this takes half its steps: more of them turn large strokes into fine ones, and a
+# print then looks weaker than its small version (compared at 2048 px: half the time, swirls as bold as at 384 px).
+HALF_STEPS_ABOVE_PX = 768
+FEWEST_HALVED_STEPS = 8
+STEP_OVERHEAD_PX = 3000  # fixed time of a step, in pixels that take as long (measured on two CPU cores)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Level:
 
     @property
     def work(self) -> int:
-        """Pixels (and some for overhead) times steps, to which the time is about proportional."""
+        """Pixels, with `STEP_OVERHEAD_PX` more, times steps: the time is about proportional to it."""
         return (self.height * self.width + STEP_OVERHEAD_PX) * self.steps
 
 
@@ -33,9 +33,8 @@ def plan(
 ) -> tuple[Level, ...]:
     """Levels for a result of height x width px, each half the size of the next.
 
-    `step_counts` are those of the coarsest, each middle and the last level, halved for those larger than `BOLD_PX`;
-    `steps` overrides the last level's.
-    Without `pyramid` there is one level, with `steps` or as many as the three counts together.
+    `step_counts` are for the coarsest, each middle and the last level; levels above `HALF_STEPS_ABOVE_PX` take half.
+    `steps` replaces the last level's count. Without `pyramid` there is one level, with `steps` or the sum of the three.
     """
     first, middle, last = step_counts
     sizes = [(height, width)]
@@ -43,14 +42,14 @@ def plan(
         sizes.insert(0, halved)
     counts = [first, *[middle] * (len(sizes) - 2), last] if len(sizes) > 1 else [first + middle + last]
     if len(sizes) > 1:
-        counts = [_bold(count, max(size)) for count, size in zip(counts, sizes, strict=True)]
+        counts = [_halved_if_large(count, max(size)) for count, size in zip(counts, sizes, strict=True)]
     if steps is not None:
         counts[-1] = steps
     return tuple(Level(i, *size, count) for i, (size, count) in enumerate(zip(sizes, counts, strict=True), start=1))
 
 
-def _bold(count: int, longer_px: int) -> int:
-    return max(min(count, FEWEST_LARGE_STEPS), count // 2) if longer_px > BOLD_PX else count
+def _halved_if_large(count: int, longer_px: int) -> int:
+    return max(min(count, FEWEST_HALVED_STEPS), count // 2) if longer_px > HALF_STEPS_ABOVE_PX else count
 
 
 def _half(side: int) -> int:

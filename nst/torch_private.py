@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def packs(dtype: torch.dtype) -> bool:
-    """Whether `packed` can do anything: oneDNN is there, and this processor has what it wants for the dtype."""
+    """Whether `packed` can do anything: oneDNN is there, and this processor supports the dtype."""
     needed = ["_reorder_convolution_weight", "_convolution_pointwise"]
     needed += ["_is_mkldnn_bf16_supported"] if dtype == torch.bfloat16 else []
     found = [_found(torch.ops.mkldnn, name) for name in needed]

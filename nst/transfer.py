@@ -38,11 +38,12 @@ def stylise(
     start: pictures.Source | None = None,
     memo: StyleCache | None = None,
 ) -> Result:
-    """Repaint `content` in the style of `styles` (`images.Source`) and give back the picture and its loss curve.
+    """Repaint `content` in the style of `styles` and return the picture and its loss curve.
 
-    `masks` (white is painted) say where: one for all styles, or one for each; elsewhere the photo stays as it is.
-    `start` is a picture to begin with instead of `settings.init`. `memo`, given to several runs, measures a style once.
-    Raises `ValueError` for input that cannot be used and `nst.weights.WeightsError` if the network is not there.
+    Pictures are PIL images, paths or a file's bytes (`nst.images.pictures.Source`). `masks` (white is painted) say
+    where: one for all styles, or one for each; elsewhere the photo stays as it is. `start` is a picture to begin with
+    instead of `settings.init`. Several runs that are given the same `memo` measure a style once. Raises `ValueError`
+    for input that cannot be used, and `nst.features.weights.WeightsError` if the network's weights are missing.
     """
     *_, last = stylise_events(content, styles, settings, masks=masks, start=start, memo=memo)
     return last.result
@@ -59,7 +60,8 @@ def stylise_events(
 ) -> Iterator[Event]:
     """The same run as a stream: one `Started`, a `Step` per step, perhaps `Degraded`, and `Finished` at the end.
 
-    Pictures and settings are checked before this returns. Closing the iterator stops the run within one step.
+    Pictures and settings are checked before this returns. Closing the iterator stops the run within one step and frees
+    its memory.
     """
     return _run(Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start), memo)
 
@@ -70,12 +72,12 @@ def _listed(sources: pictures.Source | Sequence[pictures.Source]) -> list[pictur
 
 
 def _run(job: Job, memo: StyleCache | None) -> Iterator[Event]:
-    """The events of a run, after which, however it ends, its memory goes back to the system."""
+    """The events of a run. However it ends, its memory then goes back to the system."""
     try:
         yield from _events(job, memo)
     finally:
         malloc.trim()
-        torch.cuda.empty_cache()  # each level recorded a step, whose memory no other can use
+        torch.cuda.empty_cache()  # the memory of each level's recorded step, which nothing else can use
 
 
 def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
@@ -83,7 +85,7 @@ def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     planned = sum(level.steps for level in job.levels)
     image = job.begin()
     yield Started(settings, compute, tuple(job.levels), planned, job.preview())
-    run = _Run(job, memo, _network(job, compute.dtype), _Clock(job.levels))
+    run = _Run(job, memo, _extractor(job, compute.dtype), _Clock(job.levels))
     for level in job.levels:
         image, stopped = yield from run.level(image, level)
         if stopped in ("budget", "diverged"):
@@ -93,7 +95,7 @@ def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     yield Finished(Result(painting.picture(), painting, tuple(run.history), settings, compute, seconds, stopped))
 
 
-def _network(job: Job, dtype: torch.dtype) -> FeatureExtractor:
+def _extractor(job: Job, dtype: torch.dtype) -> FeatureExtractor:
     settings = job.settings
     return FeatureExtractor(
         settings.layers, settings.backbone, settings.pooling, job.compute.device, dtype, replicate_edges=True
@@ -102,7 +104,7 @@ def _network(job: Job, dtype: torch.dtype) -> FeatureExtractor:
 
 @dataclass
 class _Run:
-    """A job under way, and what it does when a level cannot go on as it began."""
+    """The state of a run, and what it changes when a level cannot go on as it began."""
 
     job: Job
     memo: StyleCache | None
@@ -111,9 +113,9 @@ class _Run:
     history: list[Costs] = field(default_factory=list)
 
     def level(self, image: Tensor, level: Level) -> Generator[Event, None, tuple[Tensor, str]]:
-        """One level, from a picture of any size -> its last picture and why it ended.
+        """Run one level, from a picture (1, 3, h, w) of any size -> its last picture and why it ended.
 
-        When memory runs out it goes on in tiles, and again in smaller ones; when numbers do, in float32.
+        When memory runs out it goes on in tiles, and then in smaller ones; when costs are not finite, in float32.
         """
         job, size, taken = self.job, (level.height, level.width), len(self.history)
         styles = len(job.inputs.paintings)
@@ -128,19 +130,19 @@ class _Run:
                 )
             except torch.OutOfMemoryError:
                 stopped = "memory"
-            objective = None  # its memory is needed
+            objective = None  # frees its memory
             if stopped == "memory":
                 tile_bytes = memory.smaller(tile_bytes)
                 yield Degraded(f"Goes on in tiles of {tile_bytes / MIB:.0f} MiB: the device is out of memory.")
                 torch.cuda.empty_cache()
             elif stopped == "diverged" and self.extractor.dtype != torch.float32:
-                self.extractor = _network(self.job, torch.float32)
+                self.extractor = _extractor(self.job, torch.float32)
                 yield Degraded("Goes on in float32 from the last good picture: the costs are not finite in bfloat16.")
             else:
                 return image, stopped
 
     def _objective(self, level: Level, tile_bytes: float | None) -> Objective:
-        """J for a level, the network seeing the picture whole or in tiles."""
+        """J for a level. The network sees the picture whole where `tile_bytes` is None, else in such tiles."""
         settings = self.job.settings
         targets = Targets.of(self.job.inputs, self.extractor, settings, level, tile_bytes, self.memo)
         if tile_bytes is None:
@@ -151,7 +153,7 @@ class _Run:
 def _paint(
     objective: Objective, image: Tensor, level: Level, optimiser: str | Make, clock: _Clock, history: list[Costs]
 ) -> Generator[Event, None, tuple[Tensor, str]]:
-    """The steps of one level, whose costs join the history. Returns the last picture and why the level ended."""
+    """Take the steps of one level and append their costs to `history` -> the last picture and why the level ended."""
     settings = objective.settings
     average = _Average(settings.averaging)
     before = len(history)
@@ -181,7 +183,7 @@ def _paint(
 
 
 def _ended(taken: int, level: Level, history: Sequence[Costs], settings: Settings, clock: _Clock) -> str:
-    """Why the level ends with the step just taken, as `Result.stopped` says it; empty when it goes on."""
+    """Why the level ends with the step just taken, in the words of `Result.stopped`; empty when it goes on."""
     if taken == level.steps:
         return "completed"
     if settings.max_seconds is not None and clock.elapsed_s() >= settings.max_seconds:
@@ -194,7 +196,7 @@ def _ended(taken: int, level: Level, history: Sequence[Costs], settings: Setting
 
 
 class _Average:
-    """Iterate averaging (Polyak & Juditsky 1992), exponential, without the bias of its start (Kingma & Ba 2015)."""
+    """Exponential iterate averaging (Polyak & Juditsky 1992), corrected for its start at zero (Kingma & Ba 2015)."""
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
@@ -202,7 +204,7 @@ class _Average:
         self.weight = 0.0
 
     def add(self, image: Tensor) -> Tensor:
-        """The average of the pictures so far, the latest counting most; the latest itself when `decay` is 0."""
+        """The average of the pictures so far, (1, 3, H, W); the latest counts most, and alone when `decay` is 0."""
         if self.decay == 0:
             return image
         share = 1 - self.decay
@@ -212,7 +214,7 @@ class _Average:
 
 
 class _Clock:
-    """Counts steps and seconds, estimates what is left, and says when the next preview is due."""
+    """Counts steps and seconds, estimates the time that is left, and decides when the next preview is due."""
 
     def __init__(self, levels: Sequence[Level]) -> None:
         self.started = time.monotonic()
@@ -225,7 +227,7 @@ class _Clock:
         return time.monotonic() - self.started
 
     def tick(self, terms: Mapping[str, float], level: Level) -> Costs:
-        """Count one step and give its costs their place in the run."""
+        """Count one step -> its terms with step, level, size and seconds."""
         self.steps += 1
         self.work_done += level.work // level.steps
         named = {name: terms[name] for name in ("total", "content", "style", "total_variation")}
@@ -234,11 +236,11 @@ class _Clock:
         return Costs(self.steps, level.number, size, self.elapsed_s(), style_layers=layers, **named)
 
     def skip(self, level: Level, steps: int) -> None:
-        """Count work that will not be done."""
+        """Count the work of steps that will not be taken."""
         self.work_done += level.work // level.steps * steps
 
     def step(self, costs_now: Costs, image: Tensor, objective: Objective, last_of_level: bool) -> Step:
-        """The event for the step just counted, with a preview for the first, for the last of a level and when due."""
+        """The event for the step just counted. It has a preview for the first step, a level's last, and when due."""
         now = self.elapsed_s()
         preview = None
         if self.steps == 1 or last_of_level or now - self.previewed >= PREVIEW_EVERY_S:

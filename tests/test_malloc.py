@@ -8,7 +8,7 @@ import pytest
 GLIBC = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heap")
 BEGIN = """
 import resource, sys, threading, torch
-from nst import heap
+from nst import malloc
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -29,7 +29,7 @@ def run(program: str) -> list[float]:
 @GLIBC
 def test_a_prepared_heap_asks_for_its_pages_once() -> None:
     program = "{}; work(); work(); before = faults(); [work() for _ in range(10)]; print(faults() - before)"
-    (plain,), (prepared,) = run(program.format("pass")), run(program.format("heap.prepare()"))
+    (plain,), (prepared,) = run(program.format("pass")), run(program.format("malloc.prepare()"))
     pages = 10 * 34 * 2**20 / 4096
     assert plain > 0.5 * pages
     assert prepared < 0.15 * pages
@@ -38,7 +38,7 @@ def test_a_prepared_heap_asks_for_its_pages_once() -> None:
 @GLIBC
 def test_threads_share_a_prepared_heap() -> None:
     program = """
-heap.prepare()
+malloc.prepare()
 work()
 before = faults()
 for _ in range(30):
@@ -53,8 +53,8 @@ print(faults() - before)
 @GLIBC
 def test_trim_gives_back_what_is_free() -> None:
     before, kept, trimmed = run(
-        "heap.prepare(); before = resident_mib(); "
-        "blocks = [torch.ones(2**22) for _ in range(20)]; del blocks; kept = resident_mib(); heap.trim(); "
+        "malloc.prepare(); before = resident_mib(); "
+        "blocks = [torch.ones(2**22) for _ in range(20)]; del blocks; kept = resident_mib(); malloc.trim(); "
         "print(before, kept, resident_mib())"
     )
     assert kept > before + 250
@@ -64,7 +64,7 @@ def test_trim_gives_back_what_is_free() -> None:
 @GLIBC
 def test_a_run_gives_its_memory_back_however_it_ends() -> None:
     program = """
-heap.prepare()
+malloc.prepare()
 import numpy as np
 from PIL import Image
 import nst

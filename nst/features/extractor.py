@@ -18,13 +18,13 @@ from nst.settings import layer_names
 
 @dataclass(frozen=True)
 class Backbone:
-    """How a network wants its input: `x * scale - shift` per sRGB channel, x in [0, 1]."""
+    """A network's input, `x * scale - shift` per sRGB channel with x in [0, 1], and how it pools."""
 
     scale: tuple[float, float, float]
     shift: tuple[float, float, float]
     reads_bgr: bool
-    # What average pooling is multiplied by, pool1 to pool5, so that activations stay as large as under max pooling,
-    # with which the network was trained: ratio of RMS, geometric mean over our fifteen example pictures at 256 px.
+    # Factors of average pooling, pool1 to pool5, that keep activations as large as max pooling, with which the network
+    # was trained: ratio of RMS, geometric mean over our fifteen example pictures at 256 px.
     average_gains: tuple[float, ...] = (1.0,) * 5
 
 
@@ -47,7 +47,7 @@ POOLINGS = {"max": max_pool, "average": average_pool}
 
 
 def smallest_side(layers: Iterable[str], backbone: str) -> int:
-    """The shorter side, px, that leaves no grid empty at the deepest of these layers."""
+    """The shorter side of a picture, px, with which the deepest of these layers has one position at least."""
     names = layer_names(backbone)
     path = names[: 1 + max(map(names.index, layers))]
     return 2 ** sum(name.startswith("pool") for name in path)
@@ -56,10 +56,12 @@ def smallest_side(layers: Iterable[str], backbone: str) -> int:
 class FeatureExtractor:
     """sRGB (B, 3, H, W) in [0, 1] -> {layer name: activations (B, C, H', W')}, computed no deeper than asked for.
 
-    Activations are the network's own, not rescaled, and keep the dtype given here; gradients flow to the picture
-    only. A layer asked for by its `conv` name is the convolution's output before the relu. The network sees its mean
-    colour around the picture; `replicate_edges` lets it see the outermost pixels again, which keeps it from painting
-    a pale rim, and changes nothing but activations near the edges. Average pooling is scaled, see `Backbone`.
+    Activations are the network's own, not rescaled, and have the dtype given here; gradients flow to the picture
+    only. A layer asked for by its `conv` name is the convolution's output before the relu. The picture is padded with
+    the network's mean colour; with `replicate_edges` it is padded with its outermost pixels, which avoids a pale rim
+    and changes only activations near the edges. Average pooling is scaled, see `Backbone`.
+
+    Raises `ValueError` for an unknown layer or none, and `nst.features.weights.WeightsError` without weights.
     """
 
     @torch.inference_mode(False)
@@ -96,32 +98,33 @@ class FeatureExtractor:
         self.show(image, found.__setitem__)
         return found
 
-    def show(self, image: Tensor, see: OnLayer) -> None:
-        """Call `see` with each layer asked for and its activations as soon as they are there. Errors as above.
+    def show(self, image: Tensor, on_layer: OnLayer) -> None:
+        """Call `on_layer` with each layer asked for and its activations as soon as they are computed. Errors as above.
 
-        Who measures them at once need not keep them. On the way back the gradient by such a measure is then computed
-        when its layer is reached; measured after the last layer, all of them come first, and lie there waiting.
+        A caller that measures them at once need not keep them. In the backward pass, the gradient by such a measure is
+        then computed when its layer is reached. Measured after the last layer, all these gradients would be computed
+        first and kept in memory.
         """
         if min(image.shape[-2:]) < self.smallest_side:
             height, width = image.shape[-2:]
             raise ValueError(
                 f"{height} x {width} px is too small for {self.path[-1]}: {self.smallest_side} px at least"
             )
-        self.through(image, self.path, see)
+        self.through(image, self.path, on_layer)
 
-    def through(self, x: Tensor, names: Iterable[str], see: OnLayer) -> Tensor:
-        """Send what enters a stretch of the path through it, showing the layers asked for that lie on it -> its output.
+    def through(self, x: Tensor, names: Iterable[str], on_layer: OnLayer) -> Tensor:
+        """Compute a stretch of the path, and call `on_layer` with the layers asked for on it -> the last one's output.
 
-        A picture enters `conv1_1`; elsewhere it is the activations of the layer before.
+        `x` is the picture if the stretch begins with `conv1_1`, else the activations of the layer before it.
         """
         for unit in self._units(names):
             x = self._pass(x, unit)
             if unit[-1] in self.layers:
-                see(unit[-1], x)
+                on_layer(unit[-1], x)
         return x
 
     def _units(self, names: Iterable[str]) -> list[list[str]]:
-        """Layers to compute together: a convolution, its relu and max pooling, but none that is asked for inside."""
+        """Layers that are computed together: a convolution, its relu and max pooling, up to a layer asked for."""
         units: list[list[str]] = []
         for name in names:
             joins = name.startswith("relu") or (name.startswith("pool") and self.pool is max_pool)
@@ -132,20 +135,20 @@ class FeatureExtractor:
         return units
 
     def _pass(self, x: Tensor, unit: Sequence[str]) -> Tensor:
-        """Send what enters a unit through it."""
+        """Compute one of the `_units`."""
         conv, relu, pool = (next((name for name in unit if name.startswith(kind)), "") for kind in KINDS)
         if conv == "conv1_1":
             x = self._framed(x)
         if conv:
             x = convolve(x, self.kernels[conv], rectify=bool(relu), pooled=bool(pool))
         if pool and self.pool is max_pool:
-            return max_pool(x, rectify=bool(relu))  # the relu later: the same, on a fourth of the positions
+            return max_pool(x, rectify=bool(relu))  # relu and maximum commute: a fourth of the work
         if pool:
             return self.pool(x) * self.gains[int(pool.removeprefix("pool")) - 1]
         return x if conv else F.relu(x)
 
     def _framed(self, image: Tensor) -> Tensor:
-        """What the first convolution wants: scaled, and a pixel larger on every side."""
+        """The first convolution's input: scaled, and padded by a pixel on every side."""
         x = (image * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
         return F.pad(x, (1, 1, 1, 1), mode="replicate" if self.replicate_edges else "constant")
 

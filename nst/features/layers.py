@@ -1,7 +1,7 @@
-"""A VGG's layers with gradients written by hand: where nearly all of a step's time goes.
+"""A VGG's layers with gradients written by hand: they take nearly all of a step's time.
 
-The weights are fixed, so only the input needs a gradient, and what a CPU's library (oneDNN) wants in an order of its
-own is brought into it once, not at each call.
+The weights are fixed. So only the input needs a gradient, and weights are brought into the order that a CPU's library
+(oneDNN) needs once, not at each call.
 """
 
 from __future__ import annotations
@@ -18,27 +18,30 @@ from torch import Tensor
 from nst import torch_private
 from nst.features import winograd
 
-PACKED_DTYPES = (torch.float32, torch.bfloat16)  # that oneDNN convolves
-FUSED_DTYPES = (torch.bfloat16,)  # for which cuDNN has a convolution with bias and relu that is as fast as without
-SPLIT = ((torch.float32, torch.bfloat16),)  # of input and output, where a GPU's matrix units are faster in the latter
+PACKED_DTYPES = (torch.float32, torch.bfloat16)  # for which oneDNN has a convolution
+FUSED_DTYPES = (torch.bfloat16,)  # for which cuDNN's convolution is as fast with bias and relu as without
+SPLIT = ((torch.float32, torch.bfloat16),)  # (input, output) for which `Split` is faster on a GPU
 
 
 class Kernel(Protocol):
-    """Fixed weights of a 3 x 3 convolution, ready to be used."""
+    """Fixed weights of a 3 x 3 convolution, in the form in which they are used."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the output, and so of the gradient that arrives."""
+        """Of the output, and so of the gradient by it."""
 
     def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
-        """(B, C, H, W) -> (B, C', H', W'), through a relu if asked for; unknown to autograd."""
+        """(B, C, H, W) -> (B, C', H', W'), through a relu if asked for. Autograd must not see it."""
 
     def gradient(self, gradient: Tensor) -> Tensor:
         """By the input, from that by the output before a relu: (B, C', H', W') -> (B, C, H, W)."""
 
 
 def kernel_for(weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: int = 1) -> Kernel:
-    """The fastest for weights in the dtype of the input, the output's dtype, and so many zeros around the input."""
+    """The fastest kernel for weights (C', C, 3, 3) in the input's dtype, a bias (C'), and the output's dtype.
+
+    `padding` is the number of zeros around the input on each side.
+    """
     channels_out, channels_in = weight.shape[:2]
     alike = weight.dtype == dtype and padding == 1
     if weight.device.type == "cpu" and alike and winograd.suits(channels_in, channels_out, dtype):
@@ -61,7 +64,7 @@ def kernel_elements(channels_in: int, channels_out: int, dtype: torch.dtype) -> 
 
 @dataclass(frozen=True)
 class Direct:
-    """A convolution as the library computes it, and the one with mirrored weights, which is its gradient."""
+    """A convolution computed by the library, and its gradient, a convolution with mirrored weights."""
 
     weight: Tensor  # (C', C, 3, 3)
     bias: Tensor
@@ -88,15 +91,16 @@ class Direct:
 
 @dataclass(frozen=True)
 class Split:
-    """A convolution of float32 numbers by matrix units for bfloat16, rounded to that once, at the end.
+    """A convolution of float32 numbers on matrix units for bfloat16, rounded to bfloat16 once, at the end.
 
-    Input and weights are sums of two bfloat16 numbers each: x w = (x' + x") (w' + w") is nearly x' w' + x" w' + x' w",
-    a convolution with three times the channels, which few of them leave nearly for nothing. 2^-16 is left out.
+    Input and weights are written as sums of two bfloat16 numbers: x w = (x' + x") (w' + w") is nearly x' w' + x" w' +
+    x' w", with a relative error of 2^-16. That is a convolution with three times the channels, which takes hardly
+    longer when the channels are few.
     """
 
-    weight: Tensor  # (C', 3 C and some zeros, 3, 3), bfloat16
+    weight: Tensor  # (C', 3 C rounded up with zeros, 3, 3), bfloat16
     bias: Tensor
-    mirrored: Tensor  # (C and some zeros, C', 3, 3)
+    mirrored: Tensor  # (C rounded up with zeros, C', 3, 3)
     padding: int
     channels: int
 
@@ -129,8 +133,8 @@ class Split:
 def convolve(x: Tensor, kernel: Kernel, rectify: bool = False, pooled: bool = False) -> Tensor:
     """3 x 3 convolution, and the relu that follows if `rectify`: (B, C, H, W) -> (B, C', H, W), padding being 1.
 
-    `pooled` says that a max pooling with a relu of its own comes next. The gradient by this relu is then left to that
-    one, and the relu itself out, unless it costs nothing.
+    `pooled` says that a max pooling comes next that applies the relu itself. Then this function leaves the relu's
+    gradient to the pooling, and the relu too unless the library computes it for nothing.
     """
     return _Convolution.apply(x, kernel, rectify, pooled)
 
@@ -150,14 +154,17 @@ def average_pool(x: Tensor) -> Tensor:
 
 @cache
 def gpu_pooling() -> Callable[[Tensor, bool], Tensor] | None:
-    """`nst.pool.max_pool`, where Triton can compile it: it comes with torch on Linux only, and wants a C compiler."""
+    """`nst.features.triton_pool.max_pool`, None where Triton cannot compile it.
+
+    torch brings Triton on Linux only, and Triton needs a C compiler.
+    """
     try:
         from nst.features.triton_pool import max_pool as fused
 
         with torch.inference_mode(False), torch.enable_grad():
             x = torch.ones(1, 16, 2, 2, device="cuda", requires_grad=True)
             fused(x, True).sum().backward()
-    except Exception:  # whatever is missing, torch's own does it
+    except Exception:  # whatever is missing, torch's own pooling works
         return None
     return fused
 
@@ -179,7 +186,7 @@ class _Convolution(torch.autograd.Function):
 
 
 class _MaxPool(torch.autograd.Function):
-    """On a CPU. torch's own gradient takes three times as long, and keeps the input for nothing but its shape."""
+    """On a CPU. torch's own gradient takes three times as long, and keeps the input only for its shape."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -206,7 +213,7 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int, rec
 
 
 def _packed(weight: Tensor) -> Tensor:
-    """Weights as oneDNN wants them where that is what convolves, else channels last."""
+    """Weights in oneDNN's order where oneDNN convolves, else channels last."""
     weight = weight.contiguous(memory_format=torch.channels_last)
     if weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and torch_private.packs(weight.dtype):
         return torch_private.packed(weight)
@@ -214,7 +221,7 @@ def _packed(weight: Tensor) -> Tensor:
 
 
 def _widened(weight: Tensor, dim: int) -> Tensor:
-    """With zeros after its channels on one side: matrix units are fastest with a multiple of 8 or 16 (measured)."""
+    """Append zeros to the channels of one dimension: matrix units are fastest with multiples of 8 or 16 (measured)."""
     few = 16 if dim == 1 else 8
     zeros = list(weight.shape)
     zeros[dim] = -zeros[dim] % few

@@ -1,4 +1,4 @@
-"""Which pixels a position of a layer looks at: its receptive field, from the network's convolutions and poolings."""
+"""The receptive field of a layer: which pixels a position depends on, from the network's convolutions and poolings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReceptiveField:
 
 
 def receptive_field(layer: str, backbone: str = "vgg19") -> ReceptiveField:
-    """Of a layer, by adding up the 3 x 3 convolutions (padded by 1) and 2 x 2 poolings on the way to it."""
+    """Of a layer, from the 3 x 3 convolutions (padded by 1) and 2 x 2 poolings up to it. `ValueError` if unknown."""
     names = layer_names(backbone)
     if layer not in names:
         raise ValueError(f"layer {layer!r} is not in {backbone}; choose from {' '.join(names)}")

@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 WINDOWS, CHANNELS = tl.constexpr(16), tl.constexpr(64)  # of a block
-NOWHERE = tl.constexpr(4)  # after the numbers of a window's four positions: no gradient, the relu gave 0
+NOWHERE = tl.constexpr(4)  # positions of a window have numbers 0 to 3; this one means no gradient: the relu gave 0
 
 
 def max_pool(x: Tensor, rectify: bool = False) -> Tensor:
@@ -47,7 +47,7 @@ class _MaxPool(torch.autograd.Function):
 
 
 def _grid(like: Tensor, height: int, width: int) -> Tensor:
-    """Room for (B, C, height, width), channels last."""
+    """Uninitialised (B, C, height, width), channels last."""
     return like.new_empty(like.shape[0], height, width, like.shape[1]).permute(0, 3, 1, 2)
 
 
@@ -89,7 +89,7 @@ def _spread(gradient, where, out, windows, channels, down, across, height, width
 
 @triton.jit
 def _places(windows, channels, down, across, height, width):
-    """Offsets of a block's numbers (windows, channels): pooled, at a window's first corner, and which are there."""
+    """Offsets (windows, channels) of a block: in the pooled grid, of a window's top left corner; and which exist."""
     window = tl.program_id(0) * WINDOWS + tl.arange(0, WINDOWS)
     channel = (tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS))[None, :]
     row = window // across

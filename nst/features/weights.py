@@ -1,7 +1,7 @@
 """Find, verify and decode a backbone's convolution weights.
 
-`vgg19` are the weights of Simonyan & Zisserman 2014 (CC BY 4.0), carried as 8-bit codebooks by a package in
-requirements.txt, so that nothing is downloaded. The torchvision backbones go through torchvision's own weights API.
+`vgg19` has the weights of Simonyan & Zisserman 2014 (CC BY 4.0). A package in requirements.txt carries them as 8-bit
+codebooks, so that nothing is downloaded. The torchvision backbones use torchvision's own weights API.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Weights = Mapping[str, tuple[Tensor, Tensor]]  # "conv1_1" -> (weight (out, in, 
 
 
 class WeightsError(RuntimeError):
-    """A backbone's weights are missing or damaged; the message says how to mend it."""
+    """A backbone's weights are missing or damaged; the message says how to repair that."""
 
 
 @cache
-@torch.inference_mode(False)  # what is kept must also serve callers that need gradients
+@torch.inference_mode(False)  # the result is kept, and later callers may need gradients
 def load(backbone: str) -> Weights:
     """The convolutions of a backbone by layer name, float32 on the CPU, kept for the life of the process."""
     return original_vgg19(packaged_file()) if backbone == "vgg19" else torchvision_vgg(backbone)

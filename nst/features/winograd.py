@@ -4,10 +4,10 @@ A tile d of 6 x 6 inputs and a kernel g of 3 x 3 give 4 x 4 outputs Y, per pair 
 
     Y = A^T [(G g G^T) * (B^T d B)] A
 
-The kernel and the tile are polynomials: the matrices evaluate them at six points (0, 1, -1, 2, -2 and infinity), where
-a product is a product of values, and interpolate. At each of the 36 places the sum over channels is one matrix product
-over all tiles. The price: three linear maps, four times the memory for a kernel, and a digit of precision, which
-float32 can spare (1e-6 is left) and bfloat16 cannot.
+Kernel and tile are taken as polynomials: the matrices evaluate them at six points (0, 1, -1, 2, -2 and infinity), where
+the product of polynomials is the product of their values, and interpolate. At each of the 36 places the sum over
+channels is one matrix product over all tiles. This costs three linear maps, four times the memory for a kernel, and one
+decimal digit of precision: float32 still has 1e-6, bfloat16 would not have enough.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor
 
 OUT = 4  # outputs of a tile on each side, and the distance of tiles
 IN = 6  # its inputs: neighbouring tiles share two rows of them
-TILES = 256  # worked on at once: enough for matrix products at full speed, few enough for a cache
-FEWEST_PAIRS = 128 * 256  # of channels; with fewer the maps cost what the products save
+TILES = 256  # processed at once: enough for matrix products at full speed, few enough for the processor's cache
+FEWEST_PAIRS = 128 * 256  # input times output channels; with fewer the maps cost what the products save
 
 INPUT = torch.tensor(  # B^T
     [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
@@ -45,21 +45,21 @@ def suits(channels_in: int, channels_out: int, dtype: torch.dtype) -> bool:
 
 @dataclass(frozen=True)
 class Winograd:
-    """Fixed weights of a 3 x 3 convolution with a zero around the input, ready for `convolve` and `gradient`."""
+    """Fixed weights of a 3 x 3 convolution with padding 1, transformed once for `convolve` and `gradient`."""
 
     kernel: Tensor  # G g G^T, (36, C, C')
     bias: Tensor  # (C',)
 
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor) -> Winograd:
-        """For weights (C', C, 3, 3)."""
+        """From weights (C', C, 3, 3) and a bias (C')."""
         channels_out, channels_in = weight.shape[:2]
         values = _both_ways(KERNEL, weight) @ weight.permute(2, 3, 1, 0).reshape(9, -1)
         return cls(values.view(IN * IN, channels_in, channels_out), bias)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of what comes in and goes out."""
+        """Of input and output."""
         return self.kernel.dtype
 
     def convolve(self, x: Tensor, rectify: bool = False) -> Tensor:
@@ -81,7 +81,7 @@ class Winograd:
         return out.flatten(3, 4).flatten(1, 2)[:, :height, :width].permute(0, 3, 1, 2)
 
     def gradient(self, gradient: Tensor) -> Tensor:
-        """By the input, from that by the output before a relu: (B, C', H, W) -> (B, C, H, W). All maps transposed."""
+        """By the input, from that by the output before a relu: (B, C', H, W) -> (B, C, H, W), by transposed maps."""
         height, width = gradient.shape[-2:]
         down, across = math.ceil(height / OUT), math.ceil(width / OUT)
         padded = F.pad(gradient, (0, OUT * across - width, 0, OUT * down - height)).permute(0, 2, 3, 1)
@@ -95,18 +95,18 @@ class Winograd:
                 values = analyse @ tiles[rows].permute(3, 4, 0, 1, 2).reshape(OUT * OUT, -1)
                 values = values.view(IN * IN, -1, len(self.bias)) @ self.kernel.mT
                 found = (synthesise @ values.flatten(1)).view(IN, IN, -1, across, channels).permute(2, 3, 4, 0, 1)
-                for part in product((slice(0, OUT), slice(OUT, IN)), repeat=2):  # within one, tiles do not overlap
+                for part in product((slice(0, OUT), slice(OUT, IN)), repeat=2):  # tiles do not overlap in a part
                     sums[rows][(..., *part)].add_(found[(..., *part)])
         return out[:, 1 : 1 + height, 1 : 1 + width].permute(0, 3, 1, 2)
 
 
 def _both_ways(matrix: Tensor, like: Tensor) -> Tensor:
-    """X -> M X M^T as one matrix on a flattened X, in another tensor's dtype."""
+    """The matrix of the map X -> M X M^T on a flattened X, in the dtype of `like`."""
     return torch.kron(matrix, matrix).to(like.dtype)
 
 
 def _strips(down: int, across: int) -> Iterator[slice]:
-    """Rows of tiles to be worked on at once."""
+    """Rows of tiles that are processed at once, in turn."""
     count = min(down, math.ceil(down * across / TILES))
     for start, stop in pairwise(down * index // count for index in range(count + 1)):
         yield slice(start, stop)

@@ -30,7 +30,7 @@ class Objective:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the terms that a call gives: `total`, `content`, `style`, `total_variation` and each style layer."""
+        """Names of the terms in the order of a call: `total`, `content`, `style`, `total_variation`, style layers."""
         return "total", "content", "style", "total_variation", *self.settings.style_layers
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,32 +42,35 @@ class Objective:
         return torch.stack([terms[name].detach() for name in self.names]), gradient.contiguous()
 
     def terms(self, image: Tensor) -> dict[str, Tensor]:
-        """The terms by name, as scalars."""
-        seen, targets = self.shown(image), self.targets
+        """sRGB (1, 3, H, W) in [0, 1] -> the terms by name, as scalars."""
+        composed, targets = self.composed(image), self.targets
         measure = STATISTICS[self.settings.statistic].measure
         contents: dict[str, Tensor] = {}
-        styles: dict[str, list[Any]] = {}
+        measures: dict[str, list[Any]] = {}
 
-        def see(layer: str, activations: Tensor) -> None:
+        def measure_layer(layer: str, activations: Tensor) -> None:
             if layer in self.settings.content_layers:
                 contents[layer] = costs.content_cost(targets.content[layer], activations)
             if layer in self.settings.style_layers:
-                styles[layer] = [measure(activations, region.guides[layer]) for region in targets.regions]
+                measures[layer] = [measure(activations, region.guides[layer]) for region in targets.regions]
 
-        self.extractor.show(seen, see)
-        # Reported always, but a weight of 0 needs no gradient.
-        variation = costs.total_variation(seen if self.settings.total_variation else seen.detach())
-        return self.weighed(contents, styles, variation)
+        self.extractor.show(composed, measure_layer)
+        # It is always reported, but with a weight of 0 it needs no gradient.
+        variation = costs.total_variation(composed if self.settings.total_variation else composed.detach())
+        return self.weighted_terms(contents, measures, variation)
 
-    def weighed(
-        self, contents: Mapping[str, Tensor], styles: Mapping[str, Sequence[Any]], variation: Tensor
+    def weighted_terms(
+        self, contents: Mapping[str, Tensor], measures: Mapping[str, Sequence[Any]], variation: Tensor
     ) -> dict[str, Tensor]:
-        """The terms from the content costs by layer, what the statistic measures by layer and region, and variation."""
+        """The terms by name, as scalars, from content costs (by layer), measures (by layer and region) and variation.
+
+        The formulas are those of `nst.costs`; each layer's cost is divided by the energy of its target.
+        """
         settings, targets = self.settings, self.targets
         shares = {layer: weight / targets.content_energy[layer] for layer, weight in settings.content_layers.items()}
         content = sum((share * contents[layer] for layer, share in shares.items()), torch.zeros_like(variation))
-        shares_of_regions, lambdas = self._constants
-        layers = self._style_layers(styles, shares_of_regions) if styles else variation.new_zeros(0)
+        shares_of_regions, lambdas = self._shares_and_lambdas
+        layers = self._style_layers(measures, shares_of_regions) if measures else variation.new_zeros(0)
         style = costs.sum_of_layers(layers, lambdas)
         beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
         total = costs.total_cost(content, style, settings.alpha, beta)
@@ -76,30 +79,30 @@ class Objective:
         terms = {"total": total, "content": content, "style": style, "total_variation": variation}
         return terms | dict(zip(settings.style_layers, layers, strict=True))
 
-    def shown(self, image: Tensor) -> Tensor:
-        """The picture with the photo where nothing is painted: (1, 3, H, W) -> same."""
+    def composed(self, image: Tensor) -> Tensor:
+        """The picture with the photo where nothing is painted, as the network sees it: (1, 3, H, W) -> same."""
         return masks.compose(image, self.targets.photo, self.targets.mask)
 
     def preview(self, image: Tensor) -> Image.Image:
-        """What a viewer sees of the picture, transparent parts being white: (1, 3, H, W) -> PIL RGB."""
-        return pictures.to_picture(masks.compose(self.shown(image), torch.ones_like(image), self.targets.visible))
+        """The picture as people see it, transparent parts white: sRGB (1, 3, H, W) in [0, 1] -> PIL RGB."""
+        return pictures.to_picture(masks.compose(self.composed(image), torch.ones_like(image), self.targets.visible))
 
-    def _style_layers(self, styles: Mapping[str, Sequence[Any]], shares: Tensor) -> Tensor:
-        """J_style[l] of all layers (L), from what is measured in each region and what that counts (L, R)."""
+    def _style_layers(self, measures: Mapping[str, Sequence[Any]], shares: Tensor) -> Tensor:
+        """J_style[l] of all layers (L), from each region's measure and its share of the layer's cost (L, R)."""
         cost, regions = STATISTICS[self.settings.statistic].cost, self.targets.regions
         found = [
             cost(region.targets[layer], measure)
             for layer in self.settings.style_layers
-            for region, measure in zip(regions, styles[layer], strict=True)
+            for region, measure in zip(regions, measures[layer], strict=True)
         ]
         return (torch.stack(found).view(-1, len(regions)) * shares).sum(1)
 
     @cached_property
-    def _constants(self) -> tuple[Tensor, Tensor]:
-        """What a region's cost counts in its layer's (L, R), and the lambdas (L).
+    def _shares_and_lambdas(self) -> tuple[Tensor, Tensor]:
+        """Each region's share of its layer's cost, divided by its energy (L, R), and the lambdas (L).
 
-        On the device, since a recorded step can fetch nothing; together, because on a GPU every operation on scalars
-        is a kernel, and another on the way back.
+        On the device, because a recorded step cannot copy from the host; as tensors, because on a GPU each operation on
+        scalars is a kernel, with another for its gradient.
         """
         targets, settings = self.targets, self.settings
         shares = [

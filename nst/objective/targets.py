@@ -17,7 +17,7 @@ from nst.device import true_float32
 from nst.features.extractor import FeatureExtractor
 from nst.images import masks, pictures
 from nst.objective import tile_passes, tiles
-from nst.objective.statistics import STATISTICS, Gathered, weight_of
+from nst.objective.statistics import STATISTICS, MeasureOverTiles, tile_weight
 from nst.objective.tiles import Place
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
@@ -56,30 +56,33 @@ class Region:
         weights: Sequence[float],
         part: Tensor | None,
         share: float,
-        silence: Mapping[str, Tensor],
+        zeros: Mapping[str, Tensor],
         extractor: FeatureExtractor,
         settings: Settings,
     ) -> Region:
-        """For one or more measured styles, by layer, in a part (1, 1, H, W). `silence`: activations that are zero."""
+        """For the measures of one or more styles by layer, with their weights, in a part (1, 1, H, W) of the picture.
+
+        `zeros` are activations (1, C, 1, 1) of a position that excites nothing, by layer.
+        """
         statistic = STATISTICS[settings.statistic]
         targets, energies = {}, {}
         for layer in settings.style_layers:
             targets[layer] = statistic.target(statistic.mix([style[layer] for style in styles], weights))
             energies[layer] = 1.0
             if settings.balance:
-                energies[layer] = _energy(statistic.cost(targets[layer], statistic.measure(silence[layer], None)))
+                energies[layer] = _energy(statistic.cost(targets[layer], statistic.measure(zeros[layer], None)))
         return cls(share, _guides(part, extractor, settings), targets, energies)
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What a level's picture is compared with, and the energies that its costs are divided by."""
+    """What a level's picture is compared with, and the energies that its content costs are divided by."""
 
     photo: Tensor  # (1, 3, H, W)
-    mask: Tensor | None  # (1, 1, H, W): where anything is painted
-    visible: Tensor | None  # (1, 1, H, W): the photo's alpha
-    content: Mapping[str, Tensor]  # activations (1, C, H, W)
-    content_energy: Mapping[str, float]
+    mask: Tensor | None  # (1, 1, H, W): where anything is painted; None: everywhere
+    visible: Tensor | None  # (1, 1, H, W): the photo's alpha; None: all of it shows
+    content: Mapping[str, Tensor]  # content layer -> activations (1, C, H, W)
+    content_energy: Mapping[str, float]  # content layer -> what its cost is divided by
     regions: tuple[Region, ...]
 
     @classmethod
@@ -96,42 +99,42 @@ class Targets:
     ) -> Targets:
         """Measure the pictures at the level's size, whole or in tiles that remember no more than `tile_bytes`.
 
-        `memo` keeps what was measured on style pictures for other runs, whose extractors have the same weights.
+        `memo` keeps what was measured on style pictures, for other runs.
         """
         size = level.height, level.width
         photo = pictures.resize(inputs.photo, size)
         drawn = [masks.resize(mask, size) for mask in inputs.masks]
         visible = None if inputs.visible is None else masks.resize(inputs.visible, size)
-        measuring = _Measuring(extractor, settings, tile_bytes, memo)
+        measurer = _Measurer(extractor, settings, tile_bytes, memo)
         with true_float32(photo):
-            content, energies, silence = measuring.content(photo)
-            regions = tuple(_regions(inputs, drawn, visible, size, silence, measuring))
+            content, energies, zeros = measurer.content(photo)
+            regions = tuple(_regions(inputs, drawn, visible, size, zeros, measurer))
         return cls(photo, masks.union(drawn) if drawn else None, visible, content, energies, regions)
 
 
 @dataclass(frozen=True)
-class _Measuring:
-    """Looks at pictures, whole or in tiles."""
+class _Measurer:
+    """Measures pictures, which the network sees whole or in tiles."""
 
     extractor: FeatureExtractor
     settings: Settings
     tile_bytes: float | None
     memo: StyleCache | None
 
-    def look(self, picture: Tensor, see: tile_passes.OnTile) -> None:
-        """Show every activation of every layer to `see`: (1, 3, H, W)."""
+    def show(self, picture: Tensor, on_tile: tile_passes.OnTile) -> None:
+        """Call `on_tile` with every activation of every layer asked for: sRGB (1, 3, H, W) in [0, 1]."""
         if self.tile_bytes is not None:
-            tile_passes.TilePasses(self.extractor, self.tile_bytes).forward(picture, see)
+            tile_passes.TilePasses(self.extractor, self.tile_bytes).forward(picture, on_tile)
             return
-        self.extractor.show(picture, lambda layer, all_of_it: see(layer, all_of_it, tiles.everywhere(all_of_it)))
+        self.extractor.show(picture, lambda layer, whole: on_tile(layer, whole, tiles.whole_grid(whole)))
 
     def content(self, photo: Tensor) -> tuple[dict[str, Tensor], dict[str, float], dict[str, Tensor]]:
-        """The content layers' activations, what their costs are divided by, and one silent position of each layer."""
-        content, silence = {}, {}
+        """The content layers' activations, what their costs are divided by, and zeros (1, C, 1, 1) for each layer."""
+        content, zeros = {}, {}
         energies = dict.fromkeys(self.settings.content_layers, 0.0)
 
-        def see(layer: str, own: Tensor, place: Place) -> None:
-            silence.setdefault(layer, own.new_zeros(1, own.shape[1], 1, 1))
+        def keep(layer: str, own: Tensor, place: Place) -> None:
+            zeros.setdefault(layer, own.new_zeros(1, own.shape[1], 1, 1))
             if layer not in energies:
                 return
             grid = [side // self.extractor.strides[layer] for side in photo.shape[-2:]]
@@ -145,31 +148,31 @@ class _Measuring:
                 share = place.positions / math.prod(grid)
                 energies[layer] += share * float(costs.content_cost(own, torch.zeros_like(own)))
 
-        self.look(photo, see)
-        return content, {k: _or_leave_out(e) if self.settings.balance else 1.0 for k, e in energies.items()}, silence
+        self.show(photo, keep)
+        return content, {k: _or_leave_out(e) if self.settings.balance else 1.0 for k, e in energies.items()}, zeros
 
     def style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> dict[str, Any]:
-        """What the statistic measures on a style picture shrunk by `scale`, from the memo where it has that."""
+        """Style layer -> measure of a style picture (1, 3, H, W) shrunk by `scale`, from the memo where that has it."""
         if self.memo is None:
-            return self._style(painting, alpha, scale)
+            return self._measure_style(painting, alpha, scale)
         settings, extractor = self.settings, self.extractor
         network = settings.backbone, settings.pooling, extractor.dtype, extractor.smallest_side, painting.device
-        seen = digest(painting), digest(alpha), scale, self.tile_bytes
-        key = *seen, *network, settings.statistic, *settings.style_layers
-        return self.memo.get(key, lambda: self._style(painting, alpha, scale))
+        picture = digest(painting), digest(alpha), scale, self.tile_bytes
+        key = *picture, *network, settings.statistic, *settings.style_layers
+        return self.memo.get(key, lambda: self._measure_style(painting, alpha, scale))
 
-    def _style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> dict[str, Any]:
-        """The same, measured. Transparent parts do not count."""
+    def _measure_style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> dict[str, Any]:
+        """Transparent parts do not count."""
         size = pictures.shrunk_size(painting, scale, self.extractor.smallest_side)
         guides = _guides(None if alpha is None else masks.resize(alpha, size), self.extractor, self.settings)
-        gathered = Gathered(STATISTICS[self.settings.statistic], guides, weight_of)
+        collected = MeasureOverTiles(STATISTICS[self.settings.statistic], guides, tile_weight)
 
-        def see(layer: str, own: Tensor, place: Place) -> None:
+        def measure_tile(layer: str, own: Tensor, place: Place) -> None:
             if layer in self.settings.style_layers:
-                gathered.see(layer, own, place)
+                collected.add(layer, own, place)
 
-        self.look(pictures.resize(painting, size), see)
-        return gathered.measures
+        self.show(pictures.resize(painting, size), measure_tile)
+        return collected.measures
 
 
 def _regions(
@@ -177,13 +180,13 @@ def _regions(
     drawn: Sequence[Tensor],
     visible: Tensor | None,
     size: tuple[int, int],
-    silence: Mapping[str, Tensor],
-    measuring: _Measuring,
+    zeros: Mapping[str, Tensor],
+    measurer: _Measurer,
 ) -> Iterator[Region]:
     """One region for all styles together, or one for each style where each has a mask, for a level of this size."""
-    extractor, settings = measuring.extractor, measuring.settings
+    extractor, settings = measurer.extractor, measurer.settings
     scale = max(size) / max(inputs.size)
-    styles = [measuring.style(*style, scale) for style in inputs.styles]
+    styles = [measurer.style(*style, scale) for style in inputs.styles]
     blend = settings.style_blend or (1.0,) * len(styles)
     groups = [[index] for index in range(len(styles))] if len(drawn) > 1 else [list(range(len(styles)))]
     parts = [masks.both(mask, visible) for mask in drawn or [None]]
@@ -194,11 +197,11 @@ def _regions(
     for group, part, amount in zip(groups, parts, amounts, strict=True):
         if amount > 0:
             members, weights = [styles[index] for index in group], [blend[index] for index in group]
-            yield Region.of(members, weights, part, amount / sum(amounts), silence, extractor, settings)
+            yield Region.of(members, weights, part, amount / sum(amounts), zeros, extractor, settings)
 
 
 def _guides(part: Tensor | None, extractor: FeatureExtractor, settings: Settings) -> dict[str, Tensor | None]:
-    """A part of the picture (1, 1, H, W) on the grid of each style layer."""
+    """Style layer -> a part of the picture (1, 1, H, W) on the layer's grid, None where the part is everything."""
     if part is None:
         return dict.fromkeys(settings.style_layers)
     strides = {layer: extractor.strides[layer] for layer in settings.style_layers}
@@ -214,7 +217,9 @@ def _energy(cost_of_nothing: Tensor) -> float:
 
 
 def _or_leave_out(energy: float) -> float:
-    """A target that is nothing itself, such as a style that shows only where poolings drop the border, cannot be
-    balanced: an infinite energy leaves its layer out, where the plain cost would outweigh all others a million times.
+    """An energy to divide a cost by: infinite instead of 0, which leaves the layer out.
+
+    A target of zeros cannot be balanced, and its plain cost would outweigh all others a million times. A style that
+    shows only at the border, which poolings drop, gives one.
     """
     return energy or math.inf

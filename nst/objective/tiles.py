@@ -1,7 +1,7 @@
 """Where tiles lie: the network's path in stretches, and for each a cover of its grid by tiles with margins.
 
-A margin is as wide as activations see, and each position of a layer belongs to one tile. Where a tile ends inside the
-picture its own padding reaches the margin only; where the picture ends it is the whole picture's.
+Each position of a layer is owned by one tile. A margin is as wide as the stretch's convolutions reach. Inside the
+picture, the padding at a tile's edge therefore affects its margin only; at the picture's edge it is the picture's own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Span:
-    """One side of a tile, in positions: it owns [start, end) and sees [first, last)."""
+    """One side of a tile, in positions of the grid that enters: it owns [start, end) and sees [first, last)."""
 
     start: int
     end: int
@@ -29,11 +29,11 @@ class Span:
     last: int
 
     def own(self, ratio: int) -> slice:
-        """What it owns of the whole of a layer whose positions are `ratio` times as far apart."""
+        """The positions that it owns of a layer's whole grid, whose positions are `ratio` times as far apart."""
         return slice(self.start // ratio, self.end // ratio)
 
     def own_of_seen(self, ratio: int) -> slice:
-        """The same, counted in the tile."""
+        """The same positions, counted from the tile's first."""
         return slice((self.start - self.first) // ratio, self.end // ratio - self.first // ratio)
 
 
@@ -54,7 +54,7 @@ class Place:
     columns: slice
 
     def of(self, whole: Tensor) -> Tensor:
-        """Its part of a tensor (..., H, W) on the layer's grid."""
+        """A view of this place in a tensor (..., H, W) on the layer's grid."""
         return whole[..., self.rows, self.columns]
 
     @property
@@ -62,7 +62,7 @@ class Place:
         return (self.rows.stop - self.rows.start) * (self.columns.stop - self.columns.start)
 
 
-def everywhere(activations: Tensor) -> Place:
+def whole_grid(activations: Tensor) -> Place:
     """The place of a layer's activations (1, C, H, W) when they are not cut."""
     return Place(*(slice(0, side) for side in activations.shape[-2:]))
 
@@ -94,7 +94,7 @@ class Stretch:
 
     @property
     def ratios(self) -> dict[str, int]:
-        """How many times as far apart a layer's positions are as those that enter."""
+        """Layer -> how many times as far apart its positions are as those of the grid that enters."""
         found, ratio = {}, 1
         for name in self.names:
             ratio *= 2 if name.startswith("pool") else 1
@@ -103,28 +103,28 @@ class Stretch:
 
     @property
     def margin(self) -> int:
-        """How far the last layer sees beyond the cells of its own positions, in positions that enter."""
+        """How far the last layer reaches beyond its own positions' cells, in positions of the grid that enters."""
         reach = 0
         for name in self.names:
             reach = math.ceil(reach / 2) if name.startswith("pool") else reach + name.startswith("conv")
         return reach * self.ratios[self.names[-1]]
 
     def bytes_per_px(self, itemsize: int) -> float:
-        """What is remembered for the gradient, per pixel of the picture; on a CPU a fourth less, see `max_pool`."""
+        """Memory for the gradient, per pixel of the picture. On a CPU it is a fourth less, see `max_pool`."""
         total = 0.0
         for name, ratio in self.ratios.items():
             elements = CHANNELS[int(name[4]) - 1] / (self.stride * ratio) ** 2
-            if not name.startswith("conv"):  # whose output is forgotten when the relu's is there
+            if not name.startswith("conv"):  # a convolution's output is not kept beside its relu's
                 total += elements * (itemsize + (INDEX_BYTES if name.startswith("pool") else 0))
         return total
 
     def tiles(self, size: Sequence[int], budget: float, itemsize: int) -> list[Tile]:
-        """Cover a grid (h, w), as it enters, with tiles that remember no more than `budget` bytes, if possible."""
+        """Cover the grid (h, w) that enters with tiles that need no more than `budget` bytes each, if possible."""
         per_position = self.bytes_per_px(itemsize) * self.stride**2
         if size[0] * size[1] * per_position <= budget:
             most = max(size)
         else:
-            # A tile smaller than its margin would be little but margin.
+            # A smaller tile than this would consist mostly of margin.
             most = max(self.margin, int((budget / per_position) ** 0.5) - 2 * self.margin)
         align = self.ratios[self.names[-1]]
         down, across = (spans(side, max(align, most // align * align), self.margin, align) for side in size)

@@ -16,9 +16,9 @@ from torch import Tensor
 from nst.costs import mean_and_covariance
 
 KEPT = 0.999  # of the target's variance; the rest lies in many directions that would double the work
-STEPS = 11  # of Newton-Schulz, after which [LOWEST, 1] has come to 1 within 1e-6
-LOWEST = 5e-4  # singular values below this fraction of the norm count in part
-RIDGE = 3e-7  # of the generated picture's variance, added in each direction: above float32's rounding of it
+STEPS = 11  # of Newton-Schulz, which bring singular values from LOWEST to 1 within 1e-6 of 1
+LOWEST = 5e-4  # of the norm: smaller singular values are counted too low
+RIDGE = 3e-7  # share of the generated picture's variance that is added in each direction, above float32's rounding
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What a level's picture is compared with, computed once: covariance = root @ root^T."""
+    """The target that a level's picture is compared with, computed once: covariance = root @ root^T."""
 
     mean: Tensor  # (B, C)
     root: Tensor  # (B, C, R), columns are the principal axes times their standard deviation
@@ -45,7 +45,7 @@ class Gaussian:
 def moments(a: Tensor, guide: Tensor | None = None) -> Moments:
     """Mean and covariance of activations (B, C, H, W) over positions; a guide (1, 1, H, W) counts each by its square.
 
-    The square, because a guide T in [0, 1] scales activations (Gatys et al. 2017, eq. 2). An empty guide gives zeros.
+    The square, because a guide T in [0, 1] scales activations (Gatys et al. 2017, eq. 2). A guide of zeros gives zeros.
     """
     if guide is None:
         return Moments(*_Moments.apply(_rows(a), None))
@@ -61,18 +61,20 @@ def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     shares = [weight / sum(weights) for weight in weights]
     mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
     whole = Moments(mean, torch.zeros_like(parts[0].covariance))
-    covariance = sum(share * about(part, whole).covariance for share, part in zip(shares, parts, strict=True))
+    covariance = sum(
+        share * relative_to_whole(part, whole).covariance for share, part in zip(shares, parts, strict=True)
+    )
     return Moments(mean, covariance)
 
 
-def about(part: Moments, whole: Moments) -> Moments:
-    """A part's moments with the second about the mean of the whole: averaged over all parts they are the whole's."""
+def relative_to_whole(part: Moments, whole: Moments) -> Moments:
+    """A part's mean, and its second moment about the whole's mean. Averaged over all parts they are the whole's."""
     return Moments(part.mean, part.covariance + _outer(part.mean - whole.mean))
 
 
 def gaussian(m: Moments) -> Gaussian:
-    """The Gaussian with these moments, without the smallest directions, which hold 1 - KEPT of its variance."""
-    variances, axes = torch.linalg.eigh(m.covariance.double())  # rising
+    """The Gaussian with these moments, without the smallest principal axes, which hold 1 - KEPT of the variance."""
+    variances, axes = torch.linalg.eigh(m.covariance.double())  # ascending
     variances, axes = variances.flip(-1).clamp(min=0), axes.flip(-1)
     short = variances.cumsum(-1) < KEPT * variances.sum(-1, keepdim=True)
     rank = min(int(short.sum(-1).max()) + 1, variances.shape[-1])
@@ -83,10 +85,11 @@ def gaussian(m: Moments) -> Gaussian:
 def wasserstein_cost(target: Gaussian, generated: Moments) -> Tensor:
     """W2^2 = |m_S - m_G|^2 + tr(C_S + C_G - 2 (C_S^1/2 C_G C_S^1/2)^1/2), summed over the batch. Scalar.
 
-    Dowson & Landau 1982, eq. 4. Of equal pictures it is up to 2e-3 of the target's energy, as root and steps are cut.
+    Dowson & Landau 1982, eq. 4. For equal pictures it is not 0 but up to 2e-3 of the target's energy, because the root
+    has low rank and the number of Newton-Schulz steps is limited.
     """
     variance = generated.covariance.diagonal(dim1=-2, dim2=-1).sum(-1)  # (B)
-    # A part of the target's, so that the gradient is finite for a picture without contrast.
+    # A share of the target's energy is added, so that the gradient is finite for a picture without contrast.
     ridge = RIDGE * (variance.detach() + 1e-3 * target.energy)
     shift = (target.mean - generated.mean).square().sum(-1)
     spread = target.root.square().sum((-2, -1)) + variance
@@ -107,8 +110,8 @@ def inverse_root(matrix: Tensor) -> Tensor:
     """
     tiny = torch.finfo(matrix.dtype).tiny
     trace = matrix.diagonal(dim1=-2, dim2=-1).sum(-1).clamp(min=tiny)[..., None, None]
-    # The trace first: the squares of the entries could be infinite. The norm is at least 1 / sqrt(R) then, unless all
-    # is zero.
+    # Divide by the trace first: the squares of the entries could overflow. Then the norm is at least 1 / sqrt(R),
+    # unless the matrix is zero.
     norm = torch.linalg.matrix_norm(matrix / trace, keepdim=True).clamp(min=1e-3)
     identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device).expand_as(matrix)
     y, z = matrix / trace / norm, None
@@ -124,9 +127,9 @@ def inverse_root(matrix: Tensor) -> Tensor:
 
 
 def _coefficients(lowest: float, steps: int) -> list[tuple[float, float]]:
-    """(a, b) of the steps x -> a x - b x^3 that bring [lowest, 1] to 1 soonest: each the best for what the last left.
+    """(a, b) of the steps x -> a x - b x^3 that bring [lowest, 1] to 1 in the fewest steps.
 
-    The best cubic touches 1 - e at both ends of an interval [l, u] and 1 + e at its peak between.
+    Each is the best for the interval [l, u] that the step before leaves: it is 1 - e at both ends, 1 + e at its peak.
     """
     low, high, found = lowest, 1.0, []
     for _ in range(steps):
@@ -178,9 +181,8 @@ class _Moments(torch.autograd.Function):
     def backward(ctx, of_mean: Tensor, of_covariance: Tensor) -> tuple[Tensor, None]:
         rows, mean, shares = ctx.saved_tensors
         along = of_covariance + of_covariance.mT
-        centre = mean.to(
-            rows.dtype
-        )  # subtracted first: with little contrast `along` is large, and narrow sums are rounded
+        # Subtract the mean first: with little contrast `along` is large, and narrow sums would be rounded.
+        centre = mean.to(rows.dtype)
         constant = of_mean[:, None] + (centre - mean) @ along
         if shares is None:
             along, constant = along / rows.shape[1], constant / rows.shape[1]
@@ -189,12 +191,12 @@ class _Moments(torch.autograd.Function):
 
 
 class _Overlap(torch.autograd.Function):
-    """`overlap`, whose gradient by the covariance is F (F^T C F)^-1/2 F^T / 2: nothing passes through the steps."""
+    """`overlap` with its gradient by the covariance, F (F^T C F)^-1/2 F^T / 2, not through the Newton-Schulz steps."""
 
     @staticmethod
     def forward(ctx, root: Tensor, covariance: Tensor, ridge: Tensor) -> Tensor:
         inner = root.mT @ covariance @ root  # (B, R, R)
-        # F^T F is diagonal: the ridge stays below each direction's own rounding error.
+        # F^T F is diagonal, so the ridge is scaled by each direction's own variance.
         inner = (inner + inner.mT) / 2 + torch.diag_embed(ridge[:, None] * root.square().sum(-2))
         inverse = inverse_root(inner)
         ctx.save_for_backward(root, inverse)

@@ -1,4 +1,4 @@
-"""Record a step as a CUDA graph: the host then starts hundreds of kernels with one call."""
+"""Record a step as a CUDA graph, so that the host starts hundreds of kernels with one call."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 
 from nst import torch_private
 
-WARM_UP_CALLS = 1  # cuDNN chooses its algorithms and cuFFT plans in the first one, neither of which can be recorded
-# Streams that no step runs on now: cuBLAS keeps 32 MiB for each that it has ever met.
+WARM_UP_CALLS = 1  # in the first call cuDNN chooses algorithms and cuFFT makes plans, which cannot be recorded
+# Streams that no step uses now. They are used again, because cuBLAS keeps 32 MiB for each stream that it ever ran on.
 _idle: defaultdict[torch.device, list[torch.cuda.Stream]] = defaultdict(list)
 
 
 class CapturedStep:
-    """Calls `step`, a function without arguments that works on memory that stays where it is, and soon replays it.
+    """Calls `step`, which has no arguments and uses memory at fixed addresses, and replays it once it is recorded.
 
-    The first calls run as they are, on a stream of their own; then one is recorded, and every later call replays the
-    record. Where recording fails, calls go on as they are and `failure` says why. `step` must not wait for the device.
+    The first calls run `step` itself, on a stream of their own. Then one call is recorded, and later calls replay it.
+    Where recording fails, later calls run `step` itself and `failure` says why. `step` must not wait for the device.
     """
 
     def __init__(self, step: Callable[[], None], device: torch.device) -> None:
@@ -28,7 +28,7 @@ class CapturedStep:
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
         self.failure: str | None = None
-        self.stream = _taken(device)
+        self.stream = _idle_stream(device)
         weakref.finalize(self, _idle[device].append, self.stream)
 
     def __call__(self) -> None:
@@ -38,29 +38,30 @@ class CapturedStep:
         if self.graph is not None:
             self.graph.replay()
         else:
-            self._run_aside()
+            self._run_unrecorded()
 
     def _record(self) -> None:
         free, total = torch.cuda.mem_get_info(self.device)
         if free < total / 2:
-            torch.cuda.empty_cache()  # what is recorded has memory of its own, and could not take this
+            torch.cuda.empty_cache()  # a recording allocates from a pool of its own and cannot use cached memory
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         try:
             with torch.cuda.device(self.device), torch.cuda.stream(self.stream):
-                graph.capture_begin(pool, capture_error_mode="thread_local")  # other threads may go on with other work
+                graph.capture_begin(pool, capture_error_mode="thread_local")  # other threads may use CUDA meanwhile
                 try:
                     self.step()
                 finally:
                     graph.capture_end()
-        except RuntimeError as error:  # whatever CUDA, cuDNN or cuFFT do not let be recorded
-            # The step's own, where ending the record failed as well. A name for it would keep the tensors of the step.
+        except RuntimeError as error:  # CUDA, cuDNN or cuFFT cannot record something
+            # Prefer the step's own error over the one from ending the capture. Do not bind it: its traceback keeps the
+            # step's tensors alive.
             self.failure = str(error.__context__ or error).splitlines()[0]
-            _clear_away(pool, self.device)
+            _undo_failed_capture(pool, self.device)
         else:
             self.graph = graph
 
-    def _run_aside(self) -> None:
-        """As the documentation of CUDA graphs asks for: what warms up must not run on the default stream."""
+    def _run_unrecorded(self) -> None:
+        """On a stream of its own: CUDA graphs do not allow the warm-up on the default stream."""
         current = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
@@ -68,7 +69,7 @@ class CapturedStep:
         current.wait_stream(self.stream)
 
 
-def _clear_away(pool: tuple[int, int], device: torch.device) -> None:
+def _undo_failed_capture(pool: tuple[int, int], device: torch.device) -> None:
     """Undo what torch 2.11 leaves after a capture that could not be ended.
 
     That is memory which nothing else can use, and a random generator that still takes part in the capture.
@@ -80,7 +81,8 @@ def _clear_away(pool: tuple[int, int], device: torch.device) -> None:
     generator.graphsafe_set_state(generator.clone_state())
 
 
-def _taken(device: torch.device) -> torch.cuda.Stream:
+def _idle_stream(device: torch.device) -> torch.cuda.Stream:
+    """A stream that no step uses now, new if there is none."""
     try:
         return _idle[device].pop()
     except IndexError:

@@ -1,7 +1,7 @@
 """L-BFGS for pictures: pixels live in a box, and the cost is most curved at high spatial frequencies.
 
-Nothing here waits for the device, every decision being a `torch.where`, and on CUDA all state stays in the same memory,
-so that a CUDA graph can hold a whole step.
+Nothing here waits for the device: every decision is a `torch.where`. On CUDA all state keeps its memory, so that a
+whole step can be recorded as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from torch import Tensor
 
 from nst.optimise.lbfgs_pairs import CHUNK, LbfgsPairs, pairs_for
 
-NEIGHBOURHOOD_PX = 9  # how far from a pixel its local energy looks
+NEIGHBOURHOOD_PX = 9  # distance from a pixel within which gradients count for its local energy
 
 
 class BoxLBFGS:
     """Proposes steps for a picture in [0, 1].
 
-    What it is made of:
+    It consists of:
     - the two-loop recursion of Nocedal 1980, done on inner products only (Chen, Wang & Zhou 2014), because pictures
-      are long vectors and the history is one matrix;
+      are long vectors and the pairs are one matrix;
     - an active set (Bertsekas 1982; Schmidt, Kim & Sra 2011): pixels at 0 or 1 that the gradient pushes outward are
-      held, and taken out of gradient, history and direction;
-    - the projected step is the one that enters the history, not the one intended;
+      held, and left out of gradient, pairs and direction;
+    - pairs from the step after projection into the box, not from the intended one;
     - a diagonal in the Fourier domain as initial inverse Hessian, scaled from the newest pair (Nocedal & Wright,
-      eq. 7.20), times `gain`, because the steps that are not line-searched are otherwise too short;
-    - a diagonal over positions on both sides of it, from the first gradient: where that pulls hard the cost is more
-      curved too, and steps are shorter.
+      eq. 7.20), times `gain`, because steps without a line search are otherwise too short;
+    - a diagonal over positions on both sides of it, from the first gradient: where the gradient is large the cost is
+      more curved too, and steps are shorter.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class BoxLBFGS:
         self.precondition = frequency_preconditioner(*like.shape[-2:], power, device=like.device, dtype=like.dtype)
         self.pairs = LbfgsPairs(like.new_zeros(2 * memory, like.numel(), dtype=dtype), like.dtype)
         self.trusted = torch.zeros(memory, dtype=torch.bool, device=like.device)
-        self.count = torch.zeros(1, dtype=torch.long, device=like.device)  # pairs seen; the oldest makes room
+        self.count = torch.zeros(1, dtype=torch.long, device=like.device)  # pairs so far; a new one replaces the oldest
         self.rows = torch.arange(memory, device=like.device)
-        self.image: Tensor | None = None  # (N), as the gradient, that the last step was proposed for
+        self.image: Tensor | None = None  # (N), as the gradient: the last step was proposed for these
         self.gradient: Tensor | None = None
-        self.lengths: Tensor | None = None  # (1, 1, H, W), of steps
-        self.scale = like.new_zeros(())  # the newest initial inverse Hessian's; 0: none yet
+        self.lengths: Tensor | None = None  # (1, 1, H, W): factors of the step length
+        self.scale = like.new_zeros(())  # of the initial inverse Hessian, from the newest pair; 0: none yet
         self.first_rms = like.new_tensor(first_rms)  # of the first step, in units of the pixel range
         self.cap_rms = like.new_tensor(0.05)  # of any step
 
@@ -79,7 +79,7 @@ class BoxLBFGS:
         self.scale.zero_()
 
     def _remember(self, step: Tensor, change: Tensor) -> None:
-        """Keep a step taken, which is 0 if it was refused, and what it changed in the gradient: (N) each."""
+        """Keep a step, which is 0 if it was refused, and the change of the gradient along it: (N) each."""
         row = self.count % self.memory
         stored = self.pairs.stored
         stored.index_copy_(0, row, step[None].to(stored.dtype))
@@ -88,7 +88,7 @@ class BoxLBFGS:
         self.count += 1
 
     def _direction(self, g: Tensor, free: Tensor, shape: torch.Size) -> Tensor:
-        """A step (N) that goes downhill along the free pixels and is no longer than the cap. `g` (N) is masked."""
+        """A downhill step (N) of the free pixels whose RMS is `cap_rms` at most. `g` (N) is 0 where pixels are held."""
 
         def initial_inverse_hessian(v: Tensor) -> Tensor:
             return self.precondition(v.view(shape) * self.lengths).mul_(self.lengths).reshape(-1).mul_(free)
@@ -101,7 +101,7 @@ class BoxLBFGS:
         direction, measured = two_loop(
             self.pairs, oldest_first, self.trusted, g, initial_inverse_hessian, self.gain, first_scale
         )
-        # The recursion goes downhill unless rounding has spoilt it: then steepest descent, and a new history.
+        # The recursion goes downhill unless rounding errors are large: then take steepest descent and forget all pairs.
         uphill = direction @ g > 0
         self.trusted &= ~uphill
         self.scale.copy_(torch.where(measured > 0, measured, self.scale))
@@ -122,7 +122,7 @@ def two_loop(
 
     `oldest_first` (m) orders the pairs and `trusted` (m) says which count. Pairs without positive curvature are left
     out; when none is left, `first_scale` gives the scale from the preconditioned gradient. Both loops of the recursion
-    are triangular systems in the inner products (m x m, float64), so the long vectors are touched a few times, not 4 m
+    are triangular systems in the inner products (m x m, float64), so the long vectors are read a few times, not 4 m
     times.
     """
     m = trusted.numel()
@@ -130,7 +130,7 @@ def two_loop(
     inner = pairs.inner().double()  # (2m, 2m)
     curvature = inner[s][:, y]  # (m, m): s_i . y_j
     norms = inner.diagonal().sqrt()
-    # Holding pixels can take a pair's curvature away, so it is checked on the free ones.
+    # A pair may have positive curvature only because of held pixels, so it is checked on the free ones.
     usable = trusted[s] & (curvature.diagonal() > 1e-8 * norms[s] * norms[y])
     both = usable[:, None] & usable
     upper = torch.where(both, curvature, torch.eye(m, dtype=curvature.dtype, device=curvature.device)).triu()
@@ -141,7 +141,7 @@ def two_loop(
     along_s = pairs.along(g).double()[s] * usable
     alpha = torch.linalg.solve_triangular(upper, along_s[:, None], upper=True)[:, 0]
     r = combination(alpha, y)
-    r = initial_inverse_hessian(torch.sub(g, r, out=r))  # in place here and below: a picture may be large
+    r = initial_inverse_hessian(torch.sub(g, r, out=r))  # in place, as below: a picture may be large
     measured = gain * _scale(pairs.row, y, usable, curvature.diagonal(), initial_inverse_hessian)
     r *= torch.where(measured > 0, measured, first_scale(r))
     along_y = pairs.along(r).double()[y] * usable
@@ -177,7 +177,7 @@ def frequency_preconditioner(
         return torch.fft.irfft2(torch.fft.rfft2(v).mul_(response), s=(height, width))
 
     def one_by_one(v: Tensor) -> Tensor:
-        """Each channel for itself: a third of the room for frequencies."""
+        """One channel after the other: a third of the memory for frequencies."""
         out = torch.empty_like(v)
         for channel in range(v.shape[1]):
             out[:, channel] = apply(v[:, channel])

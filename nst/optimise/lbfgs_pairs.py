@@ -1,4 +1,4 @@
-"""What L-BFGS remembers (Nocedal 1980): steps taken and what they changed in the gradient, and products with them."""
+"""What L-BFGS remembers (Nocedal 1980): steps and the gradient's changes along them, and products with these pairs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 PAIRS = 12  # steps remembered, as far as memory allows
 FEWEST_PAIRS = 3
-PAIRS_BYTES = 2**29  # of all pairs; more and they are bfloat16, and as few as need be
-CHUNK = 2**20  # pixels of a history that are looked at together
+PAIRS_BYTES = 2**29  # limit for all pairs in full precision; above it they are bfloat16, and fewer
+CHUNK = 2**20  # numbers of each vector that are processed at once
 
 
 class LbfgsPairs:
     """Pairs (2 m, N), steps s above and gradient changes y below, of which only the free pixels count.
 
-    They may be stored narrower than `dtype`, in which all products are. Long ones are widened and masked chunk by
-    chunk, again for each product, because the room for a second copy is what a large picture does not have.
+    They may be stored narrower than `dtype`, in which all products are computed. Long vectors are widened and masked
+    chunk by chunk, again for each product, because a large picture leaves no memory for a second copy.
     """
 
     def __init__(self, pairs: Tensor, dtype: torch.dtype) -> None:
@@ -30,7 +30,7 @@ class LbfgsPairs:
         self.free: Tensor | None = None
 
     def hold(self, free: Tensor | None) -> None:
-        """Count only pixels where `free` (N) is 1, until told otherwise."""
+        """Count only pixels where `free` (N) is 1, until the next call; None ends it."""
         self.free = free
         if len(self.parts) == 1 and free is not None:
             torch.mul(self.stored, free, out=self.scratch)
@@ -59,7 +59,7 @@ class LbfgsPairs:
         return self.stored.index_select(0, index)[0] * self.free
 
     def _chunks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Parts of the pairs, masked: each is gone when the next one comes."""
+        """Parts of the pairs, masked. All share one memory, so use each before the next one."""
         if len(self.parts) == 1:
             yield self.parts[0], self.scratch
             return

@@ -1,7 +1,7 @@
 """Minimise a cost over the pixels of a picture, which must stay in [0, 1]: two optimisers behind one generator.
 
 An optimiser proposes the next picture; `minimise` evaluates it, refuses it when anything is not finite, and yields it.
-Neither takes a line search: one step costs one gradient.
+There is no line search: one step costs one gradient.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from nst.optimise.cuda_graph import CapturedStep
 from nst.optimise.lbfgs import BoxLBFGS, kept, steps_are_recorded
 
-RETRIES = 8  # smaller and smaller steps after one whose result is not finite, before the run is given up
+RETRIES = 8  # smaller steps that are tried after one whose result is not finite, before `DivergedError`
 # Kind of device -> steps that are queued on it while the host reads the costs of an earlier one. A CPU works at once.
 STEPS_AHEAD = {"cuda": 2}
 
@@ -27,11 +27,11 @@ Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A picture (1, 3, H, W) in [0, 1], not to be written to, and the terms of its cost."""
+    """A picture (1, 3, H, W) in [0, 1], which must not be written to, and the terms of its cost."""
 
     image: Tensor
     terms: tuple[float, ...]  # the cost first
-    note: str | None = None  # how it goes on when something did not go as planned
+    note: str | None = None  # how the run goes on when something did not go as planned
 
     @property
     def cost(self) -> float:
@@ -43,28 +43,34 @@ class DivergedError(ArithmeticError):
 
 
 class Optimiser(Protocol):
-    """Turns an evaluated picture into the next one, without waiting for the device and in memory that stays put."""
+    """Turns an evaluated picture into the next one.
+
+    It does not wait for the device, and where steps are recorded it keeps its state at the same addresses.
+    """
 
     def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
-        """The next picture, of the same shape, in [0, 1]. It may keep both arguments, unless they are on CUDA."""
+        """The next picture from a picture (1, 3, H, W) in [0, 1] and the gradient of its cost.
+
+        It may keep both arguments, except where steps are recorded, which reuse their memory.
+        """
 
     def retreat(self) -> None:
         """Forget what was learnt and move less: the last proposal gave no finite cost."""
 
 
-Make = Callable[[Tensor, int], Optimiser]  # for such a picture and so many steps
+Make = Callable[[Tensor, int], Optimiser]  # makes an optimiser for a picture (1, 3, H, W) and a number of steps
 
 
 def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Make = "lbfgs") -> Iterator[Evaluation]:
     """Yield the evaluation of the picture after each of `steps` steps.
 
-    `evaluate` is called once for the start and once per step, so that cost and picture always belong together.
-    `optimiser` is a name in `OPTIMISERS` or a function of the picture and the number of steps that makes one.
+    `image` is sRGB (1, 3, H, W) in [0, 1]. `evaluate` is called once for it and once per step, so that cost and picture
+    always belong together. `optimiser` is a name in `OPTIMISERS`, or a function of picture and steps that makes one.
     On CUDA the device works up to `STEPS_AHEAD` steps ahead of what is yielded. Raises `DivergedError` when no finite
     step is found.
     """
     state = _Minimisation(evaluate, OPTIMISERS[optimiser] if isinstance(optimiser, str) else optimiser, image, steps)
-    del image  # the state has its own; this one may be large
+    del image  # the state has a copy; this one may be large
     device = state.image.device
     take = CapturedStep(state.step, device) if steps_are_recorded(device) else state.step
     ahead = STEPS_AHEAD.get(device.type, 0)
@@ -82,7 +88,7 @@ def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Mak
             taken, retries = taken + 1, 0
             yield evaluation
             continue
-        queued.clear()  # steps from the same picture, no better
+        queued.clear()  # these steps start from the same picture and fail as well
         retries += 1
         if retries == RETRIES:
             raise DivergedError(f"no finite cost within {RETRIES} ever smaller steps")
@@ -90,7 +96,7 @@ def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Mak
 
 
 class _Minimisation:
-    """Where a minimisation stands. On CUDA its tensors keep their memory: a step can be recorded and replayed."""
+    """The state of a minimisation. On CUDA its tensors keep their memory, so that a step can be recorded."""
 
     def __init__(self, evaluate: Evaluate, make: Make, image: Tensor, steps: int) -> None:
         self.evaluate = evaluate
@@ -102,7 +108,7 @@ class _Minimisation:
         self.method = make(self.image, steps)
 
     def step(self) -> None:
-        """Take one step; when its result is not finite, stay and leave a cost that is not a number."""
+        """Take one step. When its result is not finite, keep the picture and set the terms to NaN."""
         trial = self.method.propose(self.image, self.gradient)
         terms, gradient = self.evaluate(trial)
         finite = _is_finite(terms, gradient)
@@ -112,7 +118,7 @@ class _Minimisation:
 
 
 class _Snapshot:
-    """The state's picture and terms as they are now; on CUDA the terms are on their way to the host."""
+    """Picture and terms at one moment. On CUDA the terms are still being copied to the host."""
 
     def __init__(self, state: _Minimisation) -> None:
         self.image = kept(None, state.image)
@@ -140,7 +146,7 @@ class ProjectedAdam:
         self.decay = (final_rate / rate) ** (1 / max(1, steps - 1))
         self.betas = (0.9, 0.99)
         self.mean, self.square = torch.zeros_like(like), torch.zeros_like(like)
-        self.bias = like.new_ones(2)  # what is missing in the two moments: beta ** number of steps
+        self.bias = like.new_ones(2)  # beta ** number of steps: the share that is still missing in the two moments
         self.factors = like.new_tensor(self.betas)
 
     def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
@@ -149,7 +155,7 @@ class ProjectedAdam:
         self.bias *= self.factors
         unbiased_mean = self.mean / (1 - self.bias[0])
         unbiased_square = self.square / (1 - self.bias[1])
-        # No epsilon beside the root: costs have no natural scale. A pixel without gradient has 0 / tiny = 0.
+        # No epsilon is added to the root: costs have no natural scale. A pixel without gradient gives 0 / tiny = 0.
         step = unbiased_mean / unbiased_square.sqrt().clamp(min=torch.finfo(self.square.dtype).tiny)
         moved = (image - self.rate * step).clamp(0, 1)
         self.rate *= self.decay

@@ -80,7 +80,7 @@ def test_style_cost_of_a_region_is_the_formula_on_its_positions(photo, style) ->
     objective = objective_of(inputs, style_layers={layer: 1.0}, balance=False)
     selected = np.zeros((12, 16), bool)
     selected[2:8, 5:16] = True
-    f = columns(objective.extractor(objective.shown(image))[layer], selected)
+    f = columns(objective.extractor(objective.composed(image))[layer], selected)
     s = columns(objective.extractor(tensor(style))[layer])
     expected = ((f @ f.T / f.shape[1] - s @ s.T / s.shape[1]) ** 2).sum() / (2 * len(f)) ** 2
     assert terms_of(objective, image)["style"] == pytest.approx(expected, rel=1e-4)
@@ -93,7 +93,7 @@ def test_wasserstein_cost_of_a_region_is_the_formula_on_its_positions(photo, sty
     objective = objective_of(inputs, **chosen)
     selected = np.zeros((48, 64), bool)
     selected[8:32, 20:64] = True
-    f = columns(objective.extractor(objective.shown(image))[layer], selected)
+    f = columns(objective.extractor(objective.composed(image))[layer], selected)
     s = columns(objective.extractor(tensor(style))[layer])
     (f_mean, f_cov), (s_mean, s_cov) = ((x.mean(1), np.cov(x, bias=True)) for x in (f, s))
     values, axes = np.linalg.eigh(s_cov)
@@ -138,7 +138,7 @@ def test_gradient_is_zero_outside_the_masks(statistic: str, photo, style) -> Non
     painted = (masks.union(drawn) > 0).expand_as(gradient)
     assert gradient[~painted].eq(0).all()
     assert gradient[painted].ne(0).float().mean() > 0.99
-    assert torch.equal(objective.shown(tensor(style))[~painted], tensor(photo)[~painted])
+    assert torch.equal(objective.composed(tensor(style))[~painted], tensor(photo)[~painted])
 
 
 def test_style_of_a_region_reaches_no_farther_than_its_layer_sees(photo, style) -> None:

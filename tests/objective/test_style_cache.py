@@ -12,13 +12,13 @@ QUICK = Settings(size=64, quality="draft", steps=2, device="cpu", precision="flo
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """What was measured on style pictures, in order: its scale and settings."""
-    calls, plain = [], targets._Measuring._style
+    calls, plain = [], targets._Measurer._measure_style
 
     def measure(measuring, painting, alpha, scale):
         calls.append((scale, measuring.settings))
         return plain(measuring, painting, alpha, scale)
 
-    monkeypatch.setattr(targets._Measuring, "_style", measure)
+    monkeypatch.setattr(targets._Measurer, "_measure_style", measure)
     return calls
 
 
