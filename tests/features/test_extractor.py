@@ -12,8 +12,9 @@ from torch import Tensor
 
 from nst.features import extractor, weights
 from nst.features.extractor import BACKBONES, FeatureExtractor
+from nst.features.layers import kernel_bytes
 from nst.images import pictures
-from nst.settings import layer_names
+from nst.settings import Settings, layer_names
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "photos"
 FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
@@ -230,3 +231,26 @@ def test_gpu_activations_are_the_original_network_s(dtype: torch.dtype, least: f
     found = FeatureExtractor(layer_names(), device="cuda", dtype=dtype)(picture.cuda())
     expected = plain_vgg19(picture)
     assert min(cosine(found[name].cpu(), expected[name]) for name in expected) > least
+
+
+def test_kernels_are_shared_by_paths_of_any_length(fresh_kernels: None) -> None:
+    long = FeatureExtractor(["relu3_1"])
+    size = extractor.kept_kernels.size
+    short = FeatureExtractor(["relu2_1"], pooling="average")
+    assert all(kernel is long.kernels[name] for name, kernel in short.kernels.items())
+    assert extractor.kept_kernels.size == size == sum(map(kernel_bytes, long.kernels.values()))
+    narrow = FeatureExtractor(["relu2_1"], dtype=torch.bfloat16)
+    assert all(kernel is not long.kernels[name] for name, kernel in narrow.kernels.items())
+
+
+def test_kernels_made_in_inference_mode_serve_gradients(picture: Tensor, fresh_kernels: None) -> None:
+    with torch.inference_mode():
+        FeatureExtractor(["relu3_1"])
+    pixels = picture.clone().requires_grad_()
+    activations = FeatureExtractor(["relu3_1"])(pixels)["relu3_1"]
+    assert torch.autograd.grad(activations.sum(), pixels)[0].abs().sum() > 0
+
+
+def test_room_for_kernels_is_that_of_two_default_networks(fresh_kernels: None) -> None:
+    network = FeatureExtractor(Settings().layers)
+    assert 2 * sum(map(kernel_bytes, network.kernels.values())) < extractor.KERNELS_BYTES
