@@ -59,6 +59,12 @@ def test_memory_grows_with_the_picture(photo: Image.Image) -> None:
     assert needs[2] > 1.5 * needs[0]
 
 
+def test_memory_counts_each_style_picture(photo: Image.Image) -> None:
+    settings = Settings(size=512, style_scale=2.0)
+    one, four = (estimate.memory_mib(estimate.levels_of(photo, settings), settings, styles) for styles in (1, 4))
+    assert four - one == pytest.approx(3 * 3 * 4 * 768 * 1024 / 2**20)  # float32, 1024 x 768 px
+
+
 def test_the_largest_size_in_a_time_is_the_last_whose_forecast_fits(photo: Image.Image) -> None:
     settings = Settings(size=4096, max_seconds=1.0)
     pace, most_s = 1e-6, 60.0
