@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from threading import Condition
 from typing import Any
+from weakref import WeakSet
 
 from cachetools import LRUCache, cached
 
@@ -17,7 +19,12 @@ class BoundedCache:
     """
 
     def __init__(self, most: float, size_of: Callable[[Any], float] | None = None) -> None:
-        self._kept = LRUCache(most, size_of)
+        self._most, self._size_of = most, size_of
+        self._begin()
+        _caches.add(self)
+
+    def _begin(self) -> None:
+        self._kept = LRUCache(self._most, self._size_of)
         # With a condition, `cached` makes threads wait that ask for a key whose value is being made, and no others.
         by_key = cached(self._kept, key=lambda key, make: key, condition=Condition())
         self._get = by_key(lambda key, make: make())
@@ -38,3 +45,16 @@ class BoundedCache:
     def size(self) -> float:
         """Of all values together, in the unit of `most`."""
         return self._kept.currsize
+
+
+_caches: WeakSet[BoundedCache] = WeakSet()
+
+
+def _begin_all() -> None:
+    """A forked process has only the thread that forked: it would wait forever for values that others were making."""
+    for cache in list(_caches):
+        cache._begin()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows. ZeroGPU forks the page for each run
+    os.register_at_fork(after_in_child=_begin_all)
