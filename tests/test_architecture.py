@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the ground up: a room imports from itself and from lower floors only
+    {"nst.setting_kinds"},
     {"nst.settings", "nst.events", "nst.schedule", "nst.device", "nst.malloc", "nst.costs", "nst.optimise"},
     {"nst.images", "nst.features"},
     {"nst.scaled_pictures", "nst.recipe"},
