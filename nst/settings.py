@@ -162,7 +162,9 @@ class Settings:
     )
     colour_amount: float = _option(1.0, SHARE, "How far the colours are changed: 0 not at all, 1 completely.")
     mask_edge: float = _option(
-        0.0, SHARE, "Width of a mask's soft edge, as a share of the longer side: 0 is a hard edge, 0.02 a soft one."
+        0.0,
+        SHARE,
+        "Width of a mask's edge, as a share of the picture's longer side: 0 is a hard edge, 0.02 a soft one.",
     )
     size: int = _option(
         384, Whole(LIMITS.smallest_size, LIMITS.size, " px"), "Longer side of the result in pixels; more takes longer."
@@ -190,7 +192,9 @@ class Settings:
     )
     plateau: float = _option(0.0, SHARE, "End a level early when ten steps lower J by less than this share: 0 never.")
     balance: bool = _option(
-        True, Switch(), "Divide each cost by its target's energy, so that weights mean the same for every picture."
+        True,
+        Switch(),
+        "Divide each cost by its value when nothing matches, so that weights mean the same for every picture.",
     )
     backbone: str = _choice("vgg19", "backbone", "The trained network whose activations are compared.")
     seed: int = _option(0, Whole(0, 2**63 - 1), "Number that decides the noise; the same seed gives the same picture.")
@@ -199,7 +203,9 @@ class Settings:
         Word("auto, cpu, cuda or cuda:N", r"auto|cpu|cuda(:[0-9]+)?"),
         "Where to compute: auto takes a GPU if there is one; cpu, cuda, or cuda:N for the GPU of number N.",
     )
-    precision: str = _choice("auto", "precision", "Number format inside the network.")
+    precision: str = _choice(
+        "auto", "precision", "Number format inside the network: bfloat16 needs half the memory of float32."
+    )
     tile_px: int | None = _option(
         None,
         Whole(LIMITS.smallest_tile, LIMITS.size, " px"),
