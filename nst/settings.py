@@ -1,15 +1,16 @@
-"""What a run can be told: one frozen dataclass that is the only home of defaults, choices, limits and their validation.
+"""The settings of a run: one frozen dataclass, the only home of defaults, choices, limits and their validation.
 
-The page, the command line, the recipe and the error texts all read the tables of this module.
+Each field has a kind (`nst.setting_kinds`). The page's form and address, the command line and CSV files read a setting
+with `read_value`, so that all of them take and refuse the same values.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from numbers import Integral, Real
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from nst.setting_kinds import Blend, Kind, Layers, Number, Switch, Whole, Word
 
 # Backbone -> number of convolutions in each of its five blocks (Simonyan & Zisserman 2014, configurations E and D).
 BLOCKS: dict[str, tuple[int, ...]] = {
@@ -25,7 +26,7 @@ QUALITIES: dict[str, tuple[int, int, int]] = {
     "fine": (80, 60, 40),
 }
 
-# Field -> its legal values, each with the words that the page and the command line use for it.
+# Field -> its legal values, each with the words that the page shows beside it.
 CHOICES: dict[str, dict[str, str]] = {
     "quality": {
         "draft": "a quick look",
@@ -71,7 +72,7 @@ CHOICES: dict[str, dict[str, str]] = {
     },
 }
 
-# The five style layers of Gatys et al., each with a word for what its style matrix holds.
+# The five style layers of Gatys et al., each with words for what its style matrix holds.
 STYLE_LAYER_WORDS: dict[str, str] = {
     "relu1_1": "colour and grain",
     "relu2_1": "fine strokes",
@@ -83,11 +84,11 @@ STYLE_LAYER_WORDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest values a run accepts, and the smallest picture the network can see."""
+    """The largest values that a run accepts, and the smallest."""
 
     smallest_size: int = 32  # px, longer side of the result
     size: int = 8192  # px, longer side of the result
-    style_size: int = 4096  # px, longer side of a style picture, unless the result is larger
+    style_size: int = 4096  # px, longer side of a style picture; a larger result raises it to its own size
     smallest_tile: int = 32  # px
     steps: int = 10_000
     weight: float = 1e6  # alpha, beta, total variation and each layer's weight
@@ -98,7 +99,7 @@ class Limits:
     original_megapixels: float = 40.0  # of a result at the photo's own size
     smallest_side: int = 16  # px, shorter side: four poolings leave one position at relu5_1
     megapixels: float = 100.0  # of an uploaded picture
-    aspect: float = 50.0  # longer side over shorter: scaled until the network sees it, a longer strip would be huge
+    aspect: float = 50.0  # longer side / shorter side; a narrower strip, enlarged to `smallest_side`, would be huge
 
 
 LIMITS = Limits()
@@ -114,76 +115,114 @@ def layer_names(backbone: str = "vgg19") -> tuple[str, ...]:
     return tuple(names)
 
 
-def _option(default: Any, words: str) -> Any:
-    """A dataclass field with one plain sentence that the page and `--help` show."""
+WEIGHT = Number(0, LIMITS.weight)
+SHARE = Number(0, 1)
+
+
+def _option(default: Any, kind: Kind, words: str) -> Any:
+    """A dataclass field of a kind, with one plain sentence that the page and `--help` show."""
+    metadata = {"kind": kind, "help": words}
     if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata={"help": words})
-    return field(default=default, metadata={"help": words})
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _choice(default: str, name: str, words: str) -> Any:
+    return _option(default, Word.of(CHOICES[name]), words)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides a run besides its pictures. Illegal values raise `ValueError` with the remedy."""
+    """Everything that decides a run besides its pictures. An illegal value raises `ValueError` with the remedy."""
 
-    alpha: float = _option(1.0, "How firmly the photo's content is kept.")
-    beta: float = _option(10.0, "How strongly the style is painted.")
+    alpha: float = _option(1.0, WEIGHT, "Weight of the content cost: more keeps the photo's shapes more firmly.")
+    beta: float = _option(10.0, WEIGHT, "Weight of the style cost: more paints the style more strongly.")
     content_layers: Mapping[str, float] = _option(
-        {"relu4_2": 1.0}, "Layers that hold the content, each with a weight: deeper ones keep less detail."
+        {"relu4_2": 1.0},
+        Layers(WEIGHT),
+        "Layers of the network that hold the photo's content; deeper ones keep less detail.",
     )
     style_layers: Mapping[str, float] = _option(
-        dict.fromkeys(STYLE_LAYER_WORDS, 0.2), "The lambdas: how much each layer's style matrix counts."
+        dict.fromkeys(STYLE_LAYER_WORDS, 0.2), Layers(WEIGHT), "The lambdas: how much each layer's style matrix counts."
     )
     style_blend: tuple[float, ...] | None = _option(
-        None, "How much each style picture counts, in their order; equal shares when not given."
+        None,
+        Blend(WEIGHT, LIMITS.styles),
+        "How much each style picture counts, in their order; equal shares when not given.",
     )
-    style_scale: float = _option(1.0, "How large the strokes are: the size of the style picture beside the result.")
-    statistic: str = _option("gram", "What is compared between style picture and result.")
-    colour: str = _option("style", "Whose colours the result has.")
-    colour_when: str = _option("after", "When the photo's colours come in.")
-    colour_amount: float = _option(1.0, "How far the colours change: 0 not at all, 1 fully.")
-    mask_edge: float = _option(0.0, "Width of a mask's soft edge, as a share of the longer side.")
-    size: int = _option(384, "Longer side of the result in pixels.")
-    original_size: bool = _option(False, "Scale the finished picture to the photo's own size.")
-    quality: str = _option("balanced", "How many steps are taken: more steps, crisper strokes, more time.")
-    steps: int | None = _option(None, "Steps at the final size instead of what the quality says.")
-    pyramid: bool = _option(True, "Work from small to large, which paints large strokes first.")
-    optimiser: str = _option("lbfgs", "The method that moves the pixels downhill.")
-    init: str = _option("content", "The picture that the run starts from.")
-    pooling: str = _option("max", "How the network shrinks its grids between blocks.")
-    total_variation: float = _option(0.0, "Smooths the result: a penalty on differences between neighbouring pixels.")
-    averaging: float = _option(0.0, "Share of the past in a running average of the pictures, which calms them: 0 none.")
-    plateau: float = _option(0.0, "End a level early once ten steps lower J by less than this share: 0 never.")
+    style_scale: float = _option(
+        1.0,
+        Number(LIMITS.smallest_style_scale, LIMITS.style_scale),
+        "Size of the strokes: the style picture is shown to the network at this multiple of the result's size.",
+    )
+    statistic: str = _choice("gram", "statistic", "What the run compares between the style picture and the result.")
+    colour: str = _choice("style", "colour", "Where the colours come from: the style picture, or the photo.")
+    colour_when: str = _choice(
+        "after", "colour_when", "Whether the photo's colours are taken before painting or after."
+    )
+    colour_amount: float = _option(1.0, SHARE, "How far the colours are changed: 0 not at all, 1 completely.")
+    mask_edge: float = _option(
+        0.0,
+        SHARE,
+        "Width of a mask's edge, as a share of the picture's longer side: 0 is a hard edge, 0.02 a soft one.",
+    )
+    size: int = _option(
+        384, Whole(LIMITS.smallest_size, LIMITS.size, " px"), "Longer side of the result in pixels; more takes longer."
+    )
+    original_size: bool = _option(False, Switch(), "Scale the finished picture to the photo's own size.")
+    quality: str = _choice(
+        "balanced", "quality", "How many steps are taken: more give crisper strokes and take longer."
+    )
+    steps: int | None = _option(None, Whole(1, LIMITS.steps), "Steps at the final size, whatever the quality is.")
+    pyramid: bool = _option(
+        True, Switch(), "Paint a small picture first and enlarge it level by level, which makes large strokes."
+    )
+    optimiser: str = _choice("lbfgs", "optimiser", "The method that changes the pixels to lower the cost J.")
+    init: str = _choice("content", "init", "The picture that the run starts from.")
+    pooling: str = _choice(
+        "max", "pooling", "What the network keeps of every four neighbouring values: largest or mean."
+    )
+    total_variation: float = _option(
+        0.0, WEIGHT, "Weight of a penalty on differences between neighbouring pixels, which smooths the result."
+    )
+    averaging: float = _option(
+        0.0,
+        Number(0, LIMITS.averaging),
+        "Share of the earlier steps in the result, which calms it: 0 takes the last step.",
+    )
+    plateau: float = _option(0.0, SHARE, "End a level early when ten steps lower J by less than this share: 0 never.")
     balance: bool = _option(
-        True, "Divide each cost by its target's energy, so weights mean the same for every picture."
+        True,
+        Switch(),
+        "Divide each cost by its value when nothing matches, so that weights mean the same for every picture.",
     )
-    backbone: str = _option("vgg19", "The network whose activations are compared.")
-    seed: int = _option(0, "Number that decides the noise; the same seed gives the same picture.")
-    device: str = _option("auto", "Where to compute: auto, cpu, cuda or cuda:N.")
-    precision: str = _option("auto", "Number format inside the network.")
+    backbone: str = _choice("vgg19", "backbone", "The trained network whose activations are compared.")
+    seed: int = _option(0, Whole(0, 2**63 - 1), "Number that decides the noise; the same seed gives the same picture.")
+    device: str = _option(
+        "auto",
+        Word("auto, cpu, cuda or cuda:N", r"auto|cpu|cuda(:[0-9]+)?"),
+        "Where to compute: auto takes a GPU if there is one; cpu, cuda, or cuda:N for the GPU of number N.",
+    )
+    precision: str = _choice(
+        "auto", "precision", "Number format inside the network: bfloat16 needs half the memory of float32."
+    )
     tile_px: int | None = _option(
-        None, "Side in pixels of the tiles in which the network sees a large picture: less memory, the same result."
+        None,
+        Whole(LIMITS.smallest_tile, LIMITS.size, " px"),
+        "Side in pixels of the tiles in which the network sees a large picture: smaller ones need less memory and give "
+        "the same result. Chosen by the free memory when not given.",
     )
-    max_seconds: float | None = _option(None, "Stop after so many seconds with the picture so far.")
+    max_seconds: float | None = _option(
+        None, Number(0, 86_400), "Stop after this many seconds, with the picture so far."
+    )
 
     def __post_init__(self) -> None:
-        for name, words in CHOICES.items():
-            _check_choice(name, getattr(self, name), words)
-        for name in ("alpha", "beta", "total_variation"):
-            _check_number(name, getattr(self, name), 0, LIMITS.weight)
-        _check_number("style_scale", self.style_scale, LIMITS.smallest_style_scale, LIMITS.style_scale)
-        _check_number("averaging", self.averaging, 0, LIMITS.averaging)
-        for name in ("colour_amount", "mask_edge", "plateau"):
-            _check_number(name, getattr(self, name), 0, 1)
-        for name in ("pyramid", "balance", "original_size"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
-        _check_integer("size", self.size, LIMITS.smallest_size, LIMITS.size, unit=" px")
-        _check_integer("seed", self.seed, 0, 2**63 - 1)
-        self._check_optional()
-        if not isinstance(self.device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            raise ValueError(f"device={self.device!r} is not known; choose auto, cpu, cuda or cuda:N")
+        for name, kind in KINDS.items():
+            value = getattr(self, name)
+            if value is not None or name not in OPTIONAL:
+                # Checking copies mappings and lists: a later change by the caller must not reach the run.
+                object.__setattr__(self, name, kind.check(name, value))
         self._check_layers()
-        self._check_blend()
         if self.alpha == self.beta == self.total_variation == 0 or not {**self.content_layers, **self.style_layers}:
             raise ValueError("alpha=0 and beta=0 leave nothing to minimise; raise one of them")
 
@@ -192,68 +231,40 @@ class Settings:
         """All layers that the costs need."""
         return *self.content_layers, *self.style_layers
 
-    def _check_optional(self) -> None:
-        if self.steps is not None:
-            _check_integer("steps", self.steps, 1, LIMITS.steps)
-        if self.tile_px is not None:
-            _check_integer("tile_px", self.tile_px, LIMITS.smallest_tile, LIMITS.size, unit=" px")
-        if self.max_seconds is not None:
-            _check_number("max_seconds", self.max_seconds, 0, 86_400)
-
     def _check_layers(self) -> None:
-        for name in ("content_layers", "style_layers"):
-            layers = getattr(self, name)
-            if not isinstance(layers, Mapping):
-                raise ValueError(f"{name}={layers!r} must map layer names to weights, for example {{'relu4_1': 0.2}}")
-            legal = layer_names(self.backbone)
-            for layer, weight in layers.items():
+        legal = layer_names(self.backbone)
+        for name, factor in (("content_layers", "alpha"), ("style_layers", "beta")):
+            weights = getattr(self, name)
+            for layer in weights:
                 if layer not in legal:
                     raise ValueError(
-                        f"{name} has {layer!r}, not a layer of {self.backbone}; choose from {' '.join(legal)}"
+                        f"{name} has {layer!r:.60}, not a layer of {self.backbone}; choose from {' '.join(legal)}"
                     )
-                _check_number(f"{name}[{layer!r}]", weight, 0, LIMITS.weight)
-            object.__setattr__(self, name, dict(layers))  # a copy: a later change by the caller must not reach the run
-        for name, weight in (("content_layers", self.alpha), ("style_layers", self.beta)):
-            if weight > 0 and not any(getattr(self, name).values()):
-                factor = "alpha" if name == "content_layers" else "beta"
+            if getattr(self, factor) > 0 and not any(weights.values()):
                 raise ValueError(
                     f"{name} has no layer with a weight above 0; raise one, or set {factor}=0 to do without"
                 )
 
-    def _check_blend(self) -> None:
-        if self.style_blend is None:
-            return
-        try:
-            blend = tuple(self.style_blend)
-        except TypeError:
-            raise ValueError(
-                f"style_blend={self.style_blend!r} must be one weight per style, such as (0.7, 0.3)"
-            ) from None
-        if not 1 <= len(blend) <= LIMITS.styles:
-            raise ValueError(f"style_blend has {len(blend)} weights; give 1 to {LIMITS.styles}, one per style")
-        for index, weight in enumerate(blend):
-            _check_number(f"style_blend[{index}]", weight, 0, LIMITS.weight)
-        if sum(blend) == 0:
-            raise ValueError(f"style_blend={blend} has only zeros; raise the weight of at least one style")
-        object.__setattr__(self, "style_blend", blend)
+
+KINDS: dict[str, Kind] = {item.name: item.metadata["kind"] for item in fields(Settings)}
+OPTIONAL = frozenset(item.name for item in fields(Settings) if item.default is None)  # fields that may be None
+LONGEST_TEXT = 64  # characters between two commas of a value's text
 
 
-def _check_choice(name: str, value: Any, words: Mapping[str, str]) -> None:
-    if not isinstance(value, str) or value not in words:
-        raise ValueError(f"{name}={value!r} is not known; choose from {', '.join(words)}")
+def read_value(name: str, given: Any) -> Any:
+    """The value of a field from its text, or from what a widget gives. `ValueError` says what is legal."""
+    if given is None and name in OPTIONAL:
+        return None
+    kind = KINDS[name]
+    if isinstance(given, str) and max(map(len, given.split(","))) > LONGEST_TEXT:
+        raise ValueError(f"{name}={given!r:.{LONGEST_TEXT}} cannot be read; write at most {LONGEST_TEXT} characters")
+    try:
+        value = kind.parse(given)
+    except ValueError:
+        raise ValueError(f"{name}={given!r:.{LONGEST_TEXT}} cannot be read; write {kind.legal}") from None
+    return kind.check(name, value)
 
 
-def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or value != value:  # NaN
-        raise ValueError(f"{name}={value!r} must be a number from {low:g} to {high:g}")
-    if not low <= value <= high:
-        raise ValueError(f"{name}={value!s:.40} is outside {low:g} to {high:g}; choose a number inside")
-
-
-def _check_integer(name: str, value: Any, low: int, high: int, unit: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{name}={value!r} must be a whole number from {low} to {high}{unit}")
-    if value > high:
-        raise ValueError(f"{name}={value}{unit} is over the limit of {high}{unit}; choose a smaller {name}")
-    if value < low:
-        raise ValueError(f"{name}={value}{unit} is under the limit of {low}{unit}; choose a larger {name}")
+def write_value(name: str, value: Any) -> str:
+    """The text from which `read_value` gives an equal value back."""
+    return KINDS[name].write(value)

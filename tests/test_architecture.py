@@ -26,6 +26,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from lower floo
     {"app"},
 )
 ROOMS = set().union(*FLOORS)
+ONE_ROOM = {"nst.setting_kinds": "nst.settings"}  # files that are one room without a folder
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
 MATHEMATICS = {
     *("nst.costs", "nst.schedule", "nst.images.colour", "nst.images.masks", "nst.features.layers"),
@@ -48,7 +49,7 @@ def module_of(path: Path) -> str:
 def room_of(module: str) -> str:
     """`nst.features.layers` is in the room `nst.features`; a name of the package itself is in `nst`."""
     parts = module.split(".")
-    return next((room for end in (2, 1) if (room := ".".join(parts[:end])) in ROOMS), module)
+    return ONE_ROOM.get(module) or next((room for end in (2, 1) if (room := ".".join(parts[:end])) in ROOMS), module)
 
 
 def floor_of(room: str) -> int:

@@ -10,15 +10,20 @@ import numpy as np
 import png
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import settings as examples
 from PIL import Image
+from random_settings import all_settings
 
 import nst
 from nst import Finished, Result, Settings
 from nst.__main__ import main
+from nst.batch.options import Parser, add_options, settings_of
 from nst.device import choose_device
 from nst.features import weights
 from nst.images import encode
 from nst.images.painting import Painting
+from nst.settings import write_value
 
 QUICK = ["--size", "64", "--steps", "2", "--no-pyramid"]
 SHADE = (0.1234, 0.5432, 0.3117)
@@ -154,6 +159,69 @@ def test_every_setting_can_be_reached(name: str, folder: Path, asked) -> None:
     arguments, value = OPTIONS[name]
     assert run(*arguments) == 0
     assert asked() == [dataclasses.replace(Settings(), **{name: value})]
+
+
+def cells_of(settings: Settings) -> dict[str, list[str]]:
+    """Option or column -> the texts that say everything in which these settings differ from the defaults."""
+    changed = {name: value for name, value in vars(settings).items() if value != getattr(Settings(), name)}
+    cells = {name: [write_value(name, value)] for name, value in changed.items()}
+    for name, option, first in (("style_layers", "lambda", ["none"]), ("content_layers", "content_layer", [])):
+        if name in cells:
+            del cells[name]
+            cells[option] = first + [write_value(name, {layer: x}) for layer, x in changed[name].items()] or ["none"]
+    if "style_blend" in cells:
+        cells["blend"] = cells.pop("style_blend")[0].split(",")
+    return cells
+
+
+@examples(max_examples=100, deadline=None)
+@given(all_settings())
+def test_settings_come_back_from_the_command_line(settings: Settings) -> None:
+    arguments = []
+    for name, texts in cells_of(settings).items():
+        flag = "--" + name.replace("_", "-")
+        if name == "blend":
+            arguments += [flag, *texts]
+        elif texts in (["true"], ["false"]):
+            arguments.append(flag if texts == ["true"] else flag.replace("--", "--no-", 1))
+        else:
+            arguments += [f"{flag}={text}" for text in texts]
+    parser = Parser()
+    add_options(parser)
+    assert settings_of(parser.parse_args(arguments)) == settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--size", "big"], "size='big' cannot be read; write a whole number from 32 to 8192 px"),
+        (["--size", "9000"], "size=9000 px is over the limit of 8192 px; choose a smaller size"),
+        (["--alpha", "0,5"], "alpha='0,5' cannot be read; write a number from 0 to 1000000"),
+        (["--quality", "best"], "quality='best' is not known; choose from draft, balanced, fine"),
+        (["--lambda", "relu1_1=much"], "'relu1_1=much' cannot be read; write layers and their weights, such as relu"),
+        (["--blend", "1", "two"], "style_blend='1,two' cannot be read; write 1 to 4 numbers, one per style"),
+        (["--seed", "1" * 65], "cannot be read; write at most 64 characters"),
+    ],
+    ids=lambda part: part[0],
+)
+def test_an_option_that_cannot_be_read_is_answered_with_its_value_and_what_is_legal(
+    arguments: list[str], sentence: str, folder: Path, asked, capsys
+) -> None:
+    assert run(*arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert asked() == []
+
+
+def test_switches_have_both_forms_and_the_last_counts(folder: Path, asked) -> None:
+    assert run("--no-pyramid", "--original-size", "--no-balance") == 0
+    assert run("--no-pyramid", "--pyramid", "--original-size", "--no-original-size", "--no-balance", "--balance") == 0
+    assert asked() == [Settings(pyramid=False, original_size=True, balance=False), Settings()]
+
+
+def test_none_removes_the_layers_before_it(folder: Path, asked) -> None:
+    assert run("--lambda", "relu1_2=9", "--lambda", "none", "--lambda", "relu3_1=0.7") == 0
+    assert run("--alpha", "0", "--content-layer", "none") == 0
+    assert asked() == [Settings(style_layers={"relu3_1": 0.7}), Settings(alpha=0, content_layers={})]
 
 
 def test_without_options_the_defaults_are_used(folder: Path, asked) -> None:

@@ -16,14 +16,15 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
+from random_settings import all_settings
 
 from nst import Costs, Settings, recipe, stylise
 from nst.images import encode
-from nst.settings import BLOCKS, CHOICES, LIMITS, layer_names
+from nst.settings import layer_names
 from nst.ui.stylise import share
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
@@ -58,37 +59,6 @@ OTHER = {  # a legal value for each field that is not its default
     "tile_px": 320,
     "max_seconds": 12.5,
 }
-
-
-@st.composite
-def all_settings(draw: st.DrawFn) -> Settings:
-    """Legal settings with any of their fields set."""
-    backbone = draw(st.sampled_from(list(BLOCKS)))
-    weight = st.one_of(st.floats(0, LIMITS.weight), st.integers(0, 100))
-    layers = st.dictionaries(st.sampled_from(layer_names(backbone)), weight, max_size=6)
-    share = st.floats(0, 1)
-    parts: dict[str, st.SearchStrategy] = {name: st.sampled_from(list(words)) for name, words in CHOICES.items()}
-    parts |= dict.fromkeys(("alpha", "beta", "total_variation"), weight)
-    parts |= dict.fromkeys(("content_layers", "style_layers"), layers)
-    parts |= dict.fromkeys(("colour_amount", "mask_edge", "plateau"), share)
-    parts |= dict.fromkeys(("original_size", "pyramid", "balance"), st.booleans())
-    parts |= {
-        "style_blend": st.none() | st.lists(weight, min_size=1, max_size=LIMITS.styles).map(tuple),
-        "style_scale": st.floats(LIMITS.smallest_style_scale, LIMITS.style_scale),
-        "size": st.integers(LIMITS.smallest_size, LIMITS.size),
-        "steps": st.none() | st.integers(1, LIMITS.steps),
-        "averaging": st.floats(0, LIMITS.averaging),
-        "backbone": st.just(backbone),
-        "seed": st.integers(0, 2**63 - 1),
-        "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:12"]),
-        "tile_px": st.none() | st.integers(LIMITS.smallest_tile, LIMITS.size),
-        "max_seconds": st.none() | st.floats(0, 86_400),
-    }
-    assert set(parts) == set(FIELDS)
-    try:
-        return Settings(**draw(st.fixed_dictionaries({}, optional=parts)))
-    except ValueError:  # such as all weights 0
-        assume(False)
 
 
 def made(settings: Settings | None = None, **fields: Any) -> recipe.Recipe:

@@ -1,60 +1,56 @@
-"""The options of a run, which are the fields of `Settings`: one table for a picture, a batch and a row of a CSV."""
+"""The options of a run, which are the fields of `Settings`: the same for a picture, a batch and a row of a CSV file."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nst import recipe
-from nst.settings import CHOICES, Settings
+from nst.setting_kinds import Blend, Layers, Switch
+from nst.settings import CHOICES, KINDS, Settings, read_value, write_value
 
-# Fields whose options are written by hand below, because they are not one number or word.
-_SPECIAL = {"content_layers", "style_layers", "style_blend"}
-_TYPES = {"float": float, "int": int}  # of a field by the first word of its annotation
+NO_LAYERS = "none"  # of a layer's option: begin with no layer at all
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises `ValueError` for arguments that cannot be used; whoever asked says where they stood."""
+    """Raises `ValueError` for arguments that cannot be used, so that the caller can say where they stood."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Everything that decides one picture besides its photo and its styles."""
-    defaults = Settings()
+    """Add everything that decides one picture besides its photo and its styles."""
     for item in dataclasses.fields(Settings):
-        if item.name in _SPECIAL:
-            continue
-        default = getattr(defaults, item.name)
-        words = item.metadata["help"] + (f" Default: {default}." if default is not None else "")
+        if isinstance(KINDS[item.name], (Layers, Blend)):
+            continue  # `_add_several` gives them shorter names and one value at a time
+        words = item.metadata["help"]
+        if item.default is not None:
+            words += f" Default: {write_value(item.name, item.default)}."
         flag = "--" + item.name.replace("_", "-")
-        if isinstance(default, bool):
-            flag = flag.replace("--", "--no-") if default else flag
-            parser.add_argument(flag, dest=item.name, action="store_const", const=not default, help=_switch_words(item))
+        if isinstance(KINDS[item.name], Switch):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=words)
             continue
-        choices = CHOICES.get(item.name)
-        kind = (
-            {"choices": list(choices)} if choices else {"type": _TYPES.get(item.type.split()[0], str), "metavar": "X"}
-        )
-        parser.add_argument(flag, help=words, **kind)
-    _add_special(parser)
+        shown = "{" + ",".join(CHOICES[item.name]) + "}" if item.name in CHOICES else "X"
+        parser.add_argument(flag, type=_reader(item.name), metavar=shown, help=words)
+    _add_several(parser)
 
 
-def _add_special(parser: argparse.ArgumentParser) -> None:
+def _add_several(parser: argparse.ArgumentParser) -> None:
+    """Add the options that take several values, and those that are no fields of `Settings`."""
     parser.add_argument(
-        "--lambda", dest="lambdas", action="append", default=[], metavar="LAYER=X", type=_layer_weight,
-        help="Weight of one style layer, such as relu1_1=0.3; may be repeated, the other layers keep theirs.",
+        "--lambda", dest="lambdas", action="append", default=[], metavar="LAYER=X", type=_layer_reader("style_layers"),
+        help="Weight of one style layer, such as relu1_1=0.3; may be repeated. The other layers keep their weights; "
+        f"--lambda {NO_LAYERS} before it removes them.",
     )  # fmt: skip
     parser.add_argument(
-        "--content-layer", action="append", default=[], metavar="LAYER[=X]", type=_layer_weight,
-        help="Content layer and its weight instead of relu4_2; may be repeated.",
+        "--content-layer", action="append", default=[], metavar="LAYER[=X]", type=_layer_reader("content_layers"),
+        help=f"Content layer and its weight instead of relu4_2; may be repeated, or {NO_LAYERS}.",
     )  # fmt: skip
-    parser.add_argument(
-        "--blend", nargs="+", type=float, metavar="X", help="How much each style counts, in their order."
-    )
+    parser.add_argument("--blend", nargs="+", metavar="X", help="How much each style counts, in their order.")
     parser.add_argument(
         "--mask", dest="masks", action="append", default=[], metavar="PICTURE",
         help="Where the style goes: white is painted. Once for all styles, or once for each, in their order.",
@@ -67,33 +63,45 @@ def _add_special(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bits", type=int, choices=(8, 16), help="Bits per colour of a PNG. Default: 8.")
 
 
-def _switch_words(item: dataclasses.Field) -> str:
-    return ("Turn off: " if item.default else "") + item.metadata["help"]
+def _reader(name: str) -> Callable[[str], Any]:
+    """What argparse calls to read an option of a field. It shows the text of `ArgumentTypeError` only."""
+
+    def read(text: str) -> Any:
+        try:
+            return read_value(name, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
 
 
-def _layer_weight(text: str) -> tuple[str, float]:
-    layer, _, weight = text.partition("=")
-    try:
-        return layer, float(weight or 1)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LAYER=NUMBER, such as relu1_1=0.3") from None
+def _layer_reader(name: str) -> Callable[[str], dict[str, float]]:
+    """Reads `relu1_1=0.3`; `relu1_1` alone has weight 1, and `none` is no layer."""
+    read = _reader(name)
+    return lambda text: {} if text == NO_LAYERS else read(text if {"=", ":"} & set(text) else f"{text}=1")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings asked for; whatever was not named is as in the recipe, or else the default."""
+    """The settings that the options ask for. What no option names is as in the recipe, or else the default."""
     base = recipe.read(Path(options.recipe)).settings if options.recipe else Settings()
     named = {name: value for name, value in vars(options).items() if value is not None}
-    fields = {item.name for item in dataclasses.fields(Settings)} - _SPECIAL
-    given: dict[str, Any] = {name: value for name, value in named.items() if name in fields}
+    given: dict[str, Any] = {name: value for name, value in named.items() if name in KINDS}
     if options.lambdas:
-        given["style_layers"] = {**base.style_layers, **dict(options.lambdas)}
+        given["style_layers"] = _weights(options.lambdas, base.style_layers)
     if options.content_layer:
-        given["content_layers"] = dict(options.content_layer)
+        given["content_layers"] = _weights(options.content_layer, {})
     if options.blend:
-        given["style_blend"] = tuple(options.blend)
+        given["style_blend"] = read_value("style_blend", ",".join(options.blend))
     return dataclasses.replace(base, **given)
 
 
+def _weights(parts: Iterable[Mapping[str, float]], base: Mapping[str, float]) -> Mapping[str, float]:
+    """The weights of `base` changed by those of each part, in their order; an empty part removes all before it."""
+    for part in parts:
+        base = {**base, **part} if part else {}
+    return base
+
+
 def overlaid(options: argparse.Namespace, row: argparse.Namespace) -> argparse.Namespace:
-    """What a row of a CSV file asks for, and where it says nothing what the command does."""
+    """The options of a row of a CSV file, and for those that it leaves out the command's."""
     return argparse.Namespace(**{**vars(options), **{k: v for k, v in vars(row).items() if v not in (None, [])}})

@@ -1,4 +1,4 @@
-"""What a batch paints: the photos of folders, patterns and CSV files, each with its styles and a name of its own."""
+"""The pictures that a batch paints: photos from folders, patterns and CSV files, each with styles and an own file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from pathlib import Path
 
 from nst.batch.options import Parser, add_options, overlaid, settings_of
 from nst.images import encode, pictures
-from nst.settings import Settings
+from nst.setting_kinds import Switch
+from nst.settings import KINDS, Settings, read_value
 
-_PATHS = {"--content", "--style", "--mask", "--start", "--recipe"}  # columns of a CSV, whose folder they start from
-_BETWEEN = "|"  # several values in a cell
+_PATHS = {"content", "style", "mask", "start", "recipe"}  # columns of a CSV; their paths start from its folder
+_SEVERAL = {"style", "mask", "lambda", "content_layer", "blend"}  # columns whose cells may hold several values
+_BETWEEN = "|"  # those values
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A picture to be painted, and where its inputs lie."""
+    """A picture to be painted, and the files of its inputs."""
 
     photo: Path
     styles: tuple[Path, ...]
@@ -44,7 +46,7 @@ class WorkItem:
 
     @property
     def inputs(self) -> dict[str, Path]:
-        """The files by the names that `recipe.fingerprints` gives them."""
+        """The input files, by the names that `recipe.fingerprints` uses."""
         named = {"photo": self.photo}
         named |= {f"style {number}": path for number, path in enumerate(self.styles, start=1)}
         named |= {f"mask {number}": path for number, path in enumerate(self.masks, start=1)}
@@ -52,7 +54,7 @@ class WorkItem:
 
 
 def read(options: argparse.Namespace) -> list[WorkItem]:
-    """What the command asks for, in its order; the same order given twice counts once."""
+    """The pictures that the command asks for, in its order. One that is asked for twice is painted once."""
     found: list[WorkItem] = []
     for given in options.photos:
         if given.lower().endswith(".csv"):
@@ -63,7 +65,7 @@ def read(options: argparse.Namespace) -> list[WorkItem]:
 
 
 def _photos(given: str, output: Path) -> list[Path]:
-    """The photos that a file, a folder or a pattern names; earlier results in the output folder are none."""
+    """The photos that a file, a folder or a pattern names, without earlier results in the output folder."""
     path = Path(given)
     if path.is_file():
         return [path]
@@ -83,7 +85,7 @@ def _photos(given: str, output: Path) -> list[Path]:
 
 
 def _rows(path: Path, options: argparse.Namespace) -> Iterator[WorkItem]:
-    """An order per row, whose cells go before the command's options."""
+    """A picture for each row of a CSV file; a cell that is not empty overrides the command's option."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -96,33 +98,43 @@ def _rows(path: Path, options: argparse.Namespace) -> Iterator[WorkItem]:
     add_options(parser)
     for row in rows:
         try:
-            given = parser.parse_args(list(_arguments(row, path.parent)))
-            yield WorkItem.of(given.content, overlaid(options, given))
+            arguments = list(_arguments(row, path.parent))
+            if arguments:  # spreadsheets end a table with rows of separators only
+                given = parser.parse_args(arguments)
+                yield WorkItem.of(given.content, overlaid(options, given))
         except ValueError as error:
             raise ValueError(f"{path.name}, line {rows.line_num}: {error}") from None
 
 
-def _arguments(row: Mapping[str | None, str], folder: Path) -> Iterator[str]:
-    """A row as the command line would say it: `beta` with `20` is `--beta=20`, `no_pyramid` with `yes` a switch."""
-    if None in row:
+def _arguments(row: Mapping[str | None, str | list[str]], folder: Path) -> Iterator[str]:
+    """A row as arguments of the command line: `beta` of `20` is `--beta=20`, `no_pyramid` of `no` is `--pyramid`."""
+    if any(cell.strip() for cell in row.get(None, ())):  # DictReader puts the cells without a name under None
         raise ValueError("more cells than the first line has names; quote cells that hold a separator")
     for column, cell in row.items():
-        flag = "--" + column.strip().lower().replace("_", "-")
-        values = [value.strip() for value in cell.split(_BETWEEN)] if cell.strip() else []
-        if flag in _PATHS:
+        if column is None or not cell.strip():
+            continue
+        name = column.strip().lower().replace("-", "_")
+        switch = name.removeprefix("no_")
+        if isinstance(KINDS.get(switch), Switch):
+            yield _flag(switch if read_value(switch, cell.strip()) == (name == switch) else f"no_{switch}")
+            continue
+        values = [value.strip() for value in (cell.split(_BETWEEN) if name in _SEVERAL else [cell])]
+        if name in _PATHS:
             values = [str(folder / value) for value in values]
-        if values in (["yes"], ["true"]):
-            yield flag
-        elif flag == "--blend":  # takes its values in one go
-            yield from (flag, *values) if values else ()
-        elif values not in (["no"], ["false"]):
-            yield from (f"{flag}={value}" for value in values)
+        if name == "blend":  # takes its values in one go
+            yield from (_flag(name), *values)
+        else:
+            yield from (f"{_flag(name)}={value}" for value in values)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def named(orders: Sequence[WorkItem], ending: str, folder: Path) -> dict[Path, WorkItem]:
-    """A file for each order: the photo's name, with the styles' and a hash where others would have the same.
+    """Output file -> picture. A file has the photo's name; where two would be equal also the styles', then a hash.
 
-    No two differ only by case or by how accents are composed, because some disks hold such files for one.
+    No two names differ only by case or by the composition of accents, because some file systems take them for one file.
     """
     photos, styled = (Counter(map(_folded, map(name, orders))) for name in (_photo_name, _styled_name))
     files: dict[Path, WorkItem] = {}

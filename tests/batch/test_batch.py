@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
-from test_command_line import OPTIONS
+from random_settings import all_settings
+from test_command_line import OPTIONS, cells_of
 
 import nst
 from nst import Settings, recipe
@@ -420,6 +421,53 @@ def test_rows_go_before_the_command_and_start_from_their_folder(separator: str, 
         Path("in/p2.png"), (Path("in/../style.png"), Path("in/p3.png")), Settings(size=100, beta=3, pyramid=False),
         (Path("in/p4.png"),), Path("in/p5.png"), 16,
     )  # fmt: skip
+
+
+@given(all_settings())
+@examples(max_examples=100, deadline=None)
+def test_settings_come_back_from_a_row(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
+    path = tmp_path_factory.getbasetemp() / "random.csv"
+    cells = cells_of(settings)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["content", "style", *cells], ["p", "s", *map("|".join, cells.values())]])
+    (order,) = asked(str(path))
+    assert order.settings == settings
+
+
+SWITCHES = {"pyramid": "--no-pyramid", "balance": "--no-balance", "original_size": "--original-size"}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize(("cell", "on"), [("yes", True), ("TRUE", True), ("no", False), (" False ", False)])
+def test_a_switch_in_a_row_overrides_the_command(name: str, cell: str, on: bool, folder: Path) -> None:
+    for column, value in ((name, on), (f"no_{name}", not on)):
+        (folder / "rows.csv").write_text(f"content,{column}\na.png,{cell}\nb.png,\n")
+        for command in ([], [SWITCHES[name]]):
+            row, plain = asked("rows.csv", "--style", "s.png", *command)
+            assert getattr(row.settings, name) == value
+            assert getattr(plain.settings, name) == (getattr(Settings(), name) != bool(command))
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "sentence"),
+    [
+        ("no_pyramid", "maybe", "pyramid='maybe' cannot be read; write yes or no"),
+        ("size", "100|200", "size='100|200' cannot be read; write a whole number from 32 to 8192 px"),
+        ("steps", "yes", "steps='yes' cannot be read; write a whole number from 1 to 10000"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_named_with_its_line(column, cell, sentence, folder: Path) -> None:
+    (folder / "rows.csv").write_text(f"content,{column}\na.png,\nb.png,{cell}\n")
+    with pytest.raises(ValueError, match=r"rows\.csv, line 3: ") as caught:
+        asked("rows.csv", "--style", "s.png")
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_empty_rows_and_empty_cells_beyond_the_header_are_skipped(separator: str, folder: Path) -> None:
+    rows = ["content,style,size", ",,", "a.png,s.png,64", ",,,,,", "", " , ,", "b.png,s.png,80,,", ",,"]
+    (folder / "rows.csv").write_text("\n".join(rows).replace(",", separator))
+    assert [(order.photo.name, order.settings.size) for order in asked("rows.csv")] == [("a.png", 64), ("b.png", 80)]
 
 
 def test_photos_come_from_folders_patterns_and_by_name_each_once(folder: Path, photo) -> None:

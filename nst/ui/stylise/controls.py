@@ -13,7 +13,6 @@ from nst.ui.stylise.form import BRUSHES
 DEFAULTS = Settings()
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
 SMALLEST_PX, SIZE_STEP_PX = 128, 32
-SOFT_EDGE = 0.02  # of a mask painted by hand
 
 
 def picture_input(label: str, **options: object) -> gr.Image:
@@ -132,7 +131,7 @@ def places(photo: gr.Image) -> dict[str, Component]:
         )
         show = gr.Button("Show the photo here", size="sm", elem_id="brush-photo")
         mask = picture_input("Painted layer", visible="hidden", elem_id="painted-layer")
-        edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
+        edge = number_slider("mask_edge", 0, 0.2, 0.005, "Soft edge")
     editor.preprocess = uploads.layer_of_editor(editor)
     show.click(uploads.show_canvas, photo, [editor, mask], **AT_ONCE)
     photo.change(lambda: (None, None), None, [editor, mask], **AT_ONCE)  # another photo: what was painted is void

@@ -1,12 +1,10 @@
-"""What a visitor or a program has set -> what the engine needs."""
+"""The page's form: the controls' values, which are the endpoint's parameters, become a run's settings, and back."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 from PIL import Image, ImageColor
@@ -14,21 +12,22 @@ from PIL import Image, ImageColor
 from nst import Settings, recipe
 from nst.images import pictures
 from nst.images.pictures import Source
-from nst.settings import LIMITS, STYLE_LAYER_WORDS, layer_names
+from nst.setting_kinds import Blend, Layers
+from nst.settings import KINDS, LIMITS, STYLE_LAYER_WORDS, WEIGHT, layer_names, read_value
 from nst.ui.server.limits import PAGE_LIMITS, within
 
 DEFAULTS = Settings()
-STRAIGHT = {item.name for item in dataclasses.fields(Settings)} - {"style_layers", "content_layers", "style_blend"}
-# Those that the page has no control for.
-ON_PAGE = STRAIGHT - {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision"}
+# Fields that are one parameter of the endpoint, of the same name, or none; layers and blend are spread over several.
+SINGLE = {name for name, kind in KINDS.items() if not isinstance(kind, (Layers, Blend))}
+NOT_ON_PAGE = {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision", "tile_px"}
 
-# A brush for each style, in their order: word -> colour, far from each other and visible on most photos.
+# A brush for each style, in their order: word -> colour. The colours differ strongly and are visible on most photos.
 BRUSHES = {"red": "#e11d48", "green": "#16a34a", "blue": "#2563eb", "yellow": "#facc15"}
 
 
 @dataclass(frozen=True)
 class Order:
-    """A run that somebody wants."""
+    """A run that the page or a program has asked for: its pictures and its settings."""
 
     photo: Source
     styles: tuple[Source, ...]
@@ -38,12 +37,12 @@ class Order:
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """Of all pictures, for the recipe; decoding them takes a moment, so only once."""
+        """Fingerprints of all pictures, for the recipe; computed once, because all pictures are decoded for it."""
         return recipe.fingerprints(self.photo, self.styles, self.masks, self.start)
 
 
 def order(given: Mapping[str, Any], **changes: Any) -> Order:
-    """The run from the endpoint's parameters by name, some settings changed. `ValueError` says what is wrong."""
+    """The run that the endpoint's parameters ask for, with some settings changed. `ValueError` says what is wrong."""
     photo, style = given["photo"], given["style"]
     if photo is None or style is None:
         missing = "photo" if photo is None else "style picture"
@@ -57,78 +56,81 @@ def order(given: Mapping[str, Any], **changes: Any) -> Order:
 def settings_of(given: Mapping[str, Any], shares: tuple[float, ...] | None, **changes: Any) -> Settings:
     """The settings from the endpoint's parameters by name, some changed; `shares` are those of the styles."""
     lambdas = {layer: given[f"lambda_{layer}"] for layer in STYLE_LAYER_WORDS}
-    more_lambdas, more_content = _layers(given["other_layers"])
-    chosen = {name: value for name, value in given.items() if name in STRAIGHT}
+    more_lambdas, more_content = _read_table(given["other_layers"])
+    single = {name: value for name, value in given.items() if name in SINGLE}
+    single["max_seconds"] = given["max_seconds"] or None  # 0 on the page is no limit
+    chosen = {name: read_value(name, value) for name, value in single.items()}
     chosen |= {
         "style_layers": {**lambdas, **more_lambdas},
         "content_layers": {str(given["content_layer"]): 1.0, **more_content},
         "style_blend": shares,
-        "size": _whole("size", given["size"]),
-        "seed": _whole("seed", given["seed"]),
-        "max_seconds": given["max_seconds"] or None,
     }
     return Settings(**{**chosen, **changes})
 
 
 def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:
-    """The other way round: the endpoint's parameters by name for these settings, and what they cannot say."""
+    """The endpoint's parameters by name for these settings, and the fields that the page's controls cannot express."""
     lambdas = {f"lambda_{layer}": settings.style_layers.get(layer, 0) for layer in STYLE_LAYER_WORDS}
-    (first, _), *_ = settings.content_layers.items() or DEFAULTS.content_layers.items()
-    alone = settings.content_layers.get(first) == 1
+    first, more_content = _content_controls(settings.content_layers)
     rows = [
-        [
-            layer,
-            settings.style_layers.get(layer, 0),
-            0 if layer == first and alone else settings.content_layers.get(layer, 0),
-        ]
+        [layer, 0 if layer in STYLE_LAYER_WORDS else settings.style_layers.get(layer, 0), more_content.get(layer, 0)]
         for layer in layer_names(DEFAULTS.backbone)
-        if layer not in STYLE_LAYER_WORDS
+        if layer not in STYLE_LAYER_WORDS or layer in more_content
     ]
     shares = [*(settings.style_blend or ()), *(1.0,) * LIMITS.styles][: LIMITS.styles]
-    given = {name: getattr(settings, name) for name in STRAIGHT if name in ON_PAGE}
+    given = {name: getattr(settings, name) for name in SINGLE - NOT_ON_PAGE}
     budget_s = 0 if (settings.max_seconds or PAGE_LIMITS.run_s) >= PAGE_LIMITS.run_s else settings.max_seconds
     given |= lambdas | {"content_layer": first, "other_layers": rows, "max_seconds": budget_s}
     given |= {f"share_{number}": share for number, share in enumerate(shares, start=1)}
-    missing = [name for name in sorted(STRAIGHT - ON_PAGE) if getattr(settings, name) != getattr(DEFAULTS, name)]
+    missing = [name for name in sorted(NOT_ON_PAGE) if getattr(settings, name) != getattr(DEFAULTS, name)]
+    if any(settings.content_layers.values()) and not settings.content_layers.get(first):
+        missing.insert(0, "content_layers")
     return given, missing
 
 
-def _layers(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, float]]:
-    """The table of further layers -> style and content layers whose number is not 0."""
+def _content_controls(layers: Mapping[str, float]) -> tuple[str, dict[str, float]]:
+    """The layer of the control *Content layer*, and the weights that the table of layers must give besides.
+
+    The control offers ReLU layers only and always gives one of them a weight: 1, unless the table has a number for it.
+    Without a ReLU layer the content layers therefore cannot be expressed, and the default is returned.
+    """
+    counted = {layer: weight for layer, weight in layers.items() if weight > 0}
+    offered = [layer for layer in counted if layer.startswith("relu")]
+    if not offered:
+        return next(iter(DEFAULTS.content_layers)), {}
+    first = min(offered, key=lambda layer: counted[layer] != 1)  # one of weight 1 needs no number in the table
+    return first, {layer: weight for layer, weight in counted.items() if layer != first or weight != 1}
+
+
+def _read_table(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, float]]:
+    """The table of further layers -> the style layers and the content layers that have a number other than 0 there."""
     style, content = {}, {}
     for row in rows:
         if len(row) < 3 or not isinstance(row[0], str):
             raise ValueError(
                 f"{row!r:.40} in the table of layers is no layer with two numbers; leave the rows as they are"
             )
-        layer, weight, content_weight, *_ = row
-        for chosen, value in ((style, weight), (content, content_weight)):
+        layer, *cells = row
+        for weights, cell in zip((style, content), cells, strict=False):
             try:
-                number = float(value or 0)
-            except (TypeError, ValueError):
-                raise ValueError(f"{layer} has {value!r:.20} in the table of layers; give a number") from None
-            if number != 0:
-                chosen[layer] = number
+                weight = WEIGHT.check(layer, WEIGHT.parse(cell or 0))
+            except ValueError:
+                raise ValueError(f"{layer} has {cell!r:.20} in the table of layers; give {WEIGHT.legal}") from None
+            if weight != 0:
+                weights[layer] = weight
     return style, content
 
 
-def _whole(name: str, value: float) -> int:
-    """A number from a slider or a client as an int; fractions are refused, not cut off."""
-    if not isinstance(value, Real) or value % 1 != 0:  # true for NaN and infinity too
-        raise ValueError(f"{name}={value!s:.40} must be a whole number")
-    return int(value)
-
-
 def masks_of(layer: str | None, styles: int) -> list[Image.Image]:
-    """No mask, one for all styles, or one for each. `ValueError` where a style has been given no place.
+    """The masks in a painted layer: none, one for all styles, or one for each. `ValueError` if a style has no place.
 
-    One style is painted with any brush. Several are blended where the first brush alone was used.
+    With one style, every brush counts. Several styles are blended if only the first brush was used.
     """
     if layer is None:
         return []
     whole = pictures.to_mask(layer)
     if styles == 1 or whole.getextrema()[1] == 0:
-        return [whole]  # of an empty one the engine says so
+        return [whole]  # the engine refuses an empty one
     parts = pictures.brush_masks(layer, [ImageColor.getrgb(colour) for colour in BRUSHES.values()])
     if not any(map(_painted, parts[1:])):
         return [whole]
@@ -142,4 +144,4 @@ def masks_of(layer: str | None, styles: int) -> list[Image.Image]:
 
 
 def _painted(mask: Image.Image) -> bool:
-    return mask.getextrema()[1] > 127  # less is the blend at the edge between two brushes
+    return mask.getextrema()[1] > 127  # smaller values come from the edge between two brushes

@@ -1,26 +1,23 @@
-"""Settings that come back from one of our pictures, and travel in the page's address."""
+"""Settings into the page's address and out of it, and out of one of our pictures."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import gradio as gr
 
 from nst import Settings, recipe
+from nst.settings import KINDS, read_value, write_value
 from nst.ui.stylise.form import DEFAULTS, settings_of, values
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.presets import beta_of, strength_of
 
 LONGEST_QUERY = 8_192  # characters; an address that names every layer has half of them
-LONGEST_VALUE = 64  # characters of an address between two commas
 LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
-_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
-# Query -> the address of this page with it, which becomes the page's own, without loading it again.
+# In the browser: query -> this page's address with it. The page takes that address without loading again.
 SHOW_LINK = """query => {
     const link = new URL(location.href);
     link.search = query;
@@ -30,7 +27,7 @@ SHOW_LINK = """query => {
 
 
 def restore(path: str | None) -> tuple[object, ...]:
-    """The controls of a picture's recipe -> (status, strength, one value for each of `RESTORED`)."""
+    """A picture's recipe in the controls -> (status, strength, one value for each of `RESTORED`)."""
     if path is None:
         return (gr.skip(),) * (2 + len(RESTORED))
     try:
@@ -47,7 +44,7 @@ def restore(path: str | None) -> tuple[object, ...]:
 
 
 def from_address(request: gr.Request) -> tuple[object, ...]:
-    """The controls as the page's address says, such as `?strength=70&style_scale=2` -> those of `restore`."""
+    """The settings of the page's address, `?strength=70&style_scale=2`, in the controls -> the same as `restore`."""
     given = dict(request.query_params)
     changes, notices = from_query(given)
     if "strength" in given:
@@ -60,7 +57,7 @@ def from_address(request: gr.Request) -> tuple[object, ...]:
 
 
 def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
-    """Give `changes` the beta of a strength, which an address may say instead; notices."""
+    """Add to `changes` the beta for the strength that the address gives in its place. Returns notices."""
     try:
         strength = float(written)
         if not 0 <= strength <= 100:
@@ -74,7 +71,7 @@ def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
 
 
 def query_of(*given: Any) -> str:
-    """What an address says of the controls, which are those of `stylise`. Pictures cannot travel in it."""
+    """The query for these parameters of `stylise`, in their order. Pictures cannot be part of an address."""
     try:
         settings = settings_of(dict(zip(PARAMETERS, given, strict=True)), shares=None)
     except ValueError as error:
@@ -83,7 +80,7 @@ def query_of(*given: Any) -> str:
 
 
 def controls_of(settings: Settings) -> tuple[object, ...]:
-    """Strength, and a value for each of `RESTORED`."""
+    """The controls for these settings: strength, and a value for each of `RESTORED`."""
     given, _ = values(settings)
     return strength_of(settings.alpha, settings.beta), *(given[name] for name in RESTORED)
 
@@ -93,68 +90,38 @@ RESTORED = tuple(name for name in PARAMETERS if name in values(DEFAULTS)[0])
 
 def to_query(settings: Settings) -> str:
     """What differs from the defaults, for the page's address: `beta=40&style_layers=relu1_1:0.3,relu2_1:0`."""
-    plain = Settings()
-    changed = {name: getattr(settings, name) for name in _FIELDS if getattr(settings, name) != getattr(plain, name)}
-    return urlencode({name: _short(value) for name, value in changed.items()}, safe=":,", quote_via=quote)
+    changed = {name: getattr(settings, name) for name in KINDS if getattr(settings, name) != getattr(DEFAULTS, name)}
+    written = {name: write_value(name, value) for name, value in changed.items()}
+    return urlencode(written, safe=":,", quote_via=quote)
 
 
 def from_query(query: str | Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """An address's query, or its parts by name -> fields of `Settings` that are legal together, and notices.
 
-    Never raises: each bad value is left out with a sentence that quotes it. Unknown names are left out silently,
-    because an address also carries what others put there.
+    Never raises: each bad value is left out with a sentence that quotes it. Unknown names are left out without one,
+    because other programs add their own to an address.
     """
     whole = isinstance(query, str)
     pairs = dict(parse_qsl(query[:LONGEST_QUERY].removeprefix("?"), keep_blank_values=True)) if whole else query
-    given = {name: str(pairs[name]) for name in _FIELDS if name in pairs}
+    given = {name: str(pairs[name]) for name in KINDS if name in pairs}
     if (len(query) if whole else sum(map(len, given.values()))) > LONGEST_QUERY:
         return {}, [f"The settings in the address are ignored: they have over {LONGEST_QUERY} characters."]
     values, reasons = {}, {}
     for name, written in given.items():
         try:
-            values[name] = _value(name, written)
-        except (ValueError, KeyError):
-            reasons[name] = f"{written!r:.{LONGEST_VALUE}} cannot be read"
-    legal, illegal = _legal(values)
+            values[name] = read_value(name, written)
+        except ValueError as error:
+            reasons[name] = str(error)
+    legal, illegal = _legal_together(values)
     notices = [f"{name} in the address is ignored: {reason}" for name, reason in {**reasons, **illegal}.items()]
     return legal, [f"{notice:.{LONGEST_NOTICE}}." for notice in notices]
 
 
-def _layers(written: str) -> dict[str, float]:
-    """`relu1_1:0.3,relu2_1:0` -> weights by layer."""
-    return {layer: float(weight) for layer, weight in (part.split(":") for part in written.split(",") if part)}
+def _legal_together(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values that make legal settings together, and for each of the others the reason why not.
 
-
-_PARSERS = {  # type of a field -> how to read what an address says
-    "float": float,
-    "int": int,
-    "bool": {"true": True, "false": False}.__getitem__,
-    "str": str,
-    "Mapping[str, float]": _layers,
-    "tuple[float, ...]": lambda written: tuple(map(float, written.split(","))),
-}
-
-
-def _value(name: str, written: str) -> Any:
-    """What an address says of a field, not yet checked; `ValueError` or `KeyError` when it makes no sense."""
-    if max(map(len, written.split(","))) > LONGEST_VALUE:
-        raise ValueError
-    return _PARSERS[_FIELDS[name].type.removesuffix(" | None")](written)
-
-
-def _short(value: Any) -> str:
-    """A value as an address says it: exactly, for Python writes the shortest decimals that are."""
-    if isinstance(value, Mapping):
-        return ",".join(f"{layer}:{_short(weight)}" for layer, weight in value.items())
-    if isinstance(value, tuple):
-        return ",".join(map(_short, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (str, Integral)) else repr(float(value)).removesuffix(".0")
-
-
-def _legal(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Those that are legal together, and for each other one why not. Some are legal only beside a later one."""
+    Repeated until no more can be added: alpha=0 and beta=0, for example, are legal only beside a total variation.
+    """
     legal, reasons, waiting = {}, {}, list(values)
     while waiting:
         reasons = {}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import gradio as gr
 import httpx
@@ -299,6 +300,72 @@ def test_colours_changed_after_the_run_are_in_the_recipe(kept: handlers.Kept) ->
     _, _, file, _ = after_run.recolour(kept, "pca", 0.5, "after", "png")
     settings = recipe.read(file.value["path"]).settings
     assert (settings.colour, settings.colour_amount) == ("pca", 0.5)
+
+
+@pytest.fixture(scope="module")
+def untouched(client: Client) -> dict[str, object]:
+    """The endpoint's parameters by name, with the values of the controls when the page opens."""
+    parameters = client.view_api(return_format="dict")["named_endpoints"]["/stylise"]["parameters"]
+    given = {item["parameter_name"]: item["parameter_default"] for item in parameters}
+    assert list(given) == list(handlers.PARAMETERS)
+    return {**given, "other_layers": given["other_layers"]["data"]}
+
+
+def opened(query: str) -> tuple[str, dict[str, object]]:
+    """What the page shows when it is opened with this query: the status, and controls by name."""
+    status, _, *controls = share.from_address(SimpleNamespace(query_params=dict(parse_qsl(query))))
+    return status, dict(zip(share.RESTORED, controls, strict=True))
+
+
+def test_a_link_of_untouched_controls_is_empty(untouched: dict[str, object]) -> None:
+    assert share.query_of(*untouched.values()) == ""
+
+
+def test_a_link_leaves_the_controls_alone_that_it_does_not_name(untouched: dict[str, object]) -> None:
+    _, controls = opened("seed=7")
+    assert controls == {name: untouched[name] for name in share.RESTORED} | {"seed": 7}
+
+
+CONTENT = [  # content layers that the page can express
+    {"relu4_1": 2.0},
+    {"relu4_2": 2.0},
+    {"relu3_2": 1.0},
+    {"relu4_2": 0.5, "relu4_1": 1.0},
+    {"relu3_1": 0.25, "relu1_1": 3.0, "relu4_3": 1.0},
+    {"conv4_2": 0.7, "relu4_1": 1e-6},
+    {"pool2": 5.0, "relu5_4": 1.0},
+]
+
+
+@pytest.mark.parametrize("layers", CONTENT, ids=str)
+def test_weights_of_content_layers_in_the_address_reach_the_run(layers: dict, untouched: dict[str, object]) -> None:
+    query = share.to_query(Settings(content_layers=layers))
+    status, controls = opened(query)
+    assert "ignored" not in status
+    assert order({**untouched, **controls, "photo": "a", "style": "b"}).settings.content_layers == layers
+    again = share.query_of(*{**untouched, **controls}.values())
+    assert Settings(**share.from_query(again)[0]).content_layers == layers
+
+
+@pytest.mark.parametrize("query", ["content_layers=conv4_2:1", "content_layers=relu4_1:0,pool3:2", "tile_px=64"])
+def test_what_the_page_cannot_express_is_said_and_changes_nothing(query: str, untouched: dict[str, object]) -> None:
+    name = query.partition("=")[0]
+    status, controls = opened(query)
+    assert f"{name} in the address is ignored: the page has no control for it." in status
+    assert controls == {name: untouched[name] for name in share.RESTORED}
+
+
+def test_numbers_that_a_control_cannot_send_end_in_a_sentence_with_the_limit(untouched: dict[str, object]) -> None:
+    for name, value, sentence in (
+        ("alpha", "much", r"alpha='much' cannot be read; write a number from 0 to 1000000"),
+        ("seed", 1.5, r"seed=1\.5 must be a whole number from 0 to"),
+        ("size", 9000.0, r"size=9000 px is over the limit of 8192 px"),
+        ("original_size", 1, r"original_size=1 must be True or False"),
+        ("other_layers", [["relu1_2", float("nan"), 0]], r"relu1_2 has nan in the table of layers; give a number"),
+        ("other_layers", [["relu1_2", 0, -1]], r"relu1_2 has -1 in the table of layers; give a number from 0 to"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            order({**untouched, "photo": "a", "style": "b", name: value})
 
 
 @pytest.mark.parametrize("kind", ["foreign", "text"])
