@@ -1,4 +1,4 @@
-"""Settings that come back from one of our pictures, and travel in the page's address."""
+"""Settings read from one of our pictures or from the page's address, and the address that holds settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 import gradio as gr
 
 from nst import Settings, recipe
-from nst.ui.stylise.form import DEFAULTS, settings_of, values
+from nst.ui.server.events import Updates
+from nst.ui.stylise.controls import colour_update
+from nst.ui.stylise.form import DEFAULTS, PICTURES, parameters_of, settings_of
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.presets import beta_of, strength_of
 
@@ -20,7 +22,7 @@ LONGEST_VALUE = 64  # characters of an address between two commas
 LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
-# Query -> the address of this page with it, which becomes the page's own, without loading it again.
+# Query -> this page's address with it, which the browser then shows without loading the page again.
 SHOW_LINK = """query => {
     const link = new URL(location.href);
     link.search = query;
@@ -29,38 +31,42 @@ SHOW_LINK = """query => {
 }"""
 
 
-def restore(path: str | None) -> tuple[object, ...]:
-    """The controls of a picture's recipe -> (status, strength, one value for each of `RESTORED`)."""
+RESTORED = ("strength", *(name for name in PARAMETERS if name not in PICTURES))  # the controls that settings set
+
+
+def restore(path: str | None) -> Updates:
+    """Set the controls by the recipe in one of our PNGs; the status says what it could not set."""
     if path is None:
-        return (gr.skip(),) * (2 + len(RESTORED))
+        return {}
     try:
         found = recipe.read(path)
     except ValueError as error:
-        return (f"No settings restored: {error}.", gr.skip(), *(gr.skip(),) * len(RESTORED))
-    missing = values(found.settings)[1]
+        return {"status": f"No settings restored: {error}."}
+    missing = parameters_of(found.settings)[1]
     status = f"Settings restored: a picture of {found.width} x {found.height} px painted in {found.steps} steps."
     if missing:
         status += f" The page has no control for {', '.join(missing)}."
     if "start" in found.inputs:
-        status += " It was painted on from another picture: give that one under Advanced."
-    return status, *controls_of(found.settings)
+        status += " The run started from another picture: choose that picture under Advanced."
+    return {"status": status, **controls_of(found.settings)}
 
 
-def from_address(request: gr.Request) -> tuple[object, ...]:
-    """The controls as the page's address says, such as `?strength=70&style_scale=2` -> those of `restore`."""
+def from_address(request: gr.Request) -> Updates:
+    """Set the controls by the page's address, such as `?strength=70&style_scale=2`."""
     given = dict(request.query_params)
     changes, notices = from_query(given)
     if "strength" in given:
         notices += _by_strength(given["strength"], changes)
     if not changes and not notices:
-        return (gr.skip(),) * (2 + len(RESTORED))
+        return {}
     settings = Settings(**changes)
-    missing = [f"{name} in the address is ignored: the page has no control for it." for name in values(settings)[1]]
-    return " ".join(["Settings taken from the address.", *notices, *missing]), *controls_of(settings)
+    missing = parameters_of(settings)[1]
+    notices += [f"{name} in the address is ignored: the page has no control for it." for name in missing]
+    return {"status": " ".join(["Settings taken from the address.", *notices]), **controls_of(settings)}
 
 
 def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
-    """Give `changes` the beta of a strength, which an address may say instead; notices."""
+    """Add to `changes` the beta of a strength, which an address may hold instead -> notices."""
     try:
         strength = float(written)
         if not 0 <= strength <= 100:
@@ -73,22 +79,19 @@ def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
     return []
 
 
-def query_of(*given: Any) -> str:
-    """What an address says of the controls, which are those of `stylise`. Pictures cannot travel in it."""
+def show_query(*values: Any) -> Updates:
+    """The controls' settings as the query of an address, without pictures; `values` are those of `stylise`."""
     try:
-        settings = settings_of(dict(zip(PARAMETERS, given, strict=True)), shares=None)
+        settings = settings_of(dict(zip(PARAMETERS, values, strict=True)), shares=None)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    return to_query(settings)
+    return {"link": to_query(settings)}
 
 
-def controls_of(settings: Settings) -> tuple[object, ...]:
-    """Strength, and a value for each of `RESTORED`."""
-    given, _ = values(settings)
-    return strength_of(settings.alpha, settings.beta), *(given[name] for name in RESTORED)
-
-
-RESTORED = tuple(name for name in PARAMETERS if name in values(DEFAULTS)[0])
+def controls_of(settings: Settings) -> Updates:
+    """A value for each of `RESTORED`."""
+    given, _ = parameters_of(settings)
+    return {**given, "strength": strength_of(settings.alpha, settings.beta), "colour": colour_update(settings.colour)}
 
 
 def to_query(settings: Settings) -> str:
