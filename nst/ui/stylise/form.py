@@ -20,7 +20,7 @@ from nst.ui.server.limits import page_limits, within_limits
 DEFAULTS = Settings()
 # Settings that one parameter of the same name says, and those of them that the page has a control for.
 STRAIGHT = {item.name for item in dataclasses.fields(Settings)} - {"style_layers", "content_layers", "style_blend"}
-ON_PAGE = STRAIGHT - {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision"}
+ON_PAGE = STRAIGHT - {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision", "tile_px"}
 
 PICTURES = ("photo", "style", "style_2", "style_3", "style_4", "mask", "start")  # parameters that are pictures
 

@@ -285,6 +285,7 @@ def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(
 def test_the_png_says_how_it_was_painted_and_sets_the_controls_again(kept: handlers.Kept) -> None:
     path = after_run.show_file(kept, "png")["download"].value["path"]
     restored = share.restore(path)
+    assert set(restored) == {"status", *share.RESTORED}, "an update for every control, and for nothing else"
     status, strength = restored.pop("status"), restored.pop("strength")
     assert status.startswith("Settings restored: a picture of 64 x")
     assert "no control for pyramid, steps" in status
