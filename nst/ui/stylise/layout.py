@@ -1,20 +1,18 @@
-"""The tab on which a photo is repainted: its layout, and which handler answers which event."""
+"""The tab on which a photo is repainted: what it shows, and where."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import gradio as gr
-from gradio.events import Dependency
 
 from nst.ui.server import examples
-from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, repeat_status
+from nst.ui.server.events import AT_ONCE, Components
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import picture_input, refuse_wrong_kinds
-from nst.ui.stylise import after_run, controls, expected_time, gallery, handlers, outputs, presets, share, variants
+from nst.ui.stylise import controls, outputs, presets
 from nst.ui.stylise.handlers import PARAMETERS
-from nst.ui.stylise.wiring import connect_run, serve
-from nst.ui.stylise.zerogpu import on_zerogpu
+from nst.ui.stylise.wiring import connect
 
 
 def build(page: gr.Blocks) -> tuple[gr.Accordion, Components]:
@@ -38,14 +36,7 @@ def build(page: gr.Blocks) -> tuple[gr.Accordion, Components]:
     for name in PARAMETERS:
         refuse_wrong_kinds(tab[name], name)
 
-    presets.connect(cards, tab)
-    _couple_strength(tab)
-    runs = _connect_runs(tab, extremes)
-    serve(tab)
-    _connect_gallery(tab, runs)
-    _connect_results(tab)
-    _connect_recipe(page, tab)
-    expected_time.connect(page, tab, [*runs, _connect_variants(tab)])
+    connect(page, tab, cards, extremes)
     return weights_panel, tab
 
 
@@ -81,79 +72,3 @@ def _action() -> Components:
         stop=gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button"),
         expected=gr.Markdown("", elem_id="expected", container=False),
     )
-
-
-def _couple_strength(tab: Components) -> None:
-    """Strength moves beta; alpha and beta move strength. `input` fires for the visitor only, so there is no circle."""
-    strength, alpha, beta = (tab[name] for name in ("strength", "alpha", "beta"))
-    strength.input(None, [strength, alpha], beta, js=presets.BETA_OF_STRENGTH, **IN_BROWSER)
-    for slider in (alpha, beta):
-        slider.input(None, [alpha, beta], strength, js=presets.STRENGTH_OF_BETA, **IN_BROWSER)
-
-
-def _connect_runs(tab: Components, extremes: Mapping[str, gr.Button]) -> list[Dependency]:
-    """Every button that starts a run of one picture, and Stop."""
-    runs = [connect_run(tab, tab["stylise"].click, handlers.paint)]
-    for name, button in extremes.items():
-        values = controls.EXTREMES[name]
-        chosen = tab.call(button.click, lambda values=values: values, (), values, **AT_ONCE)
-        runs.append(connect_run(tab, chosen.then, handlers.paint))
-    for name, handler in {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}.items():
-        runs.append(connect_run(tab, tab[name].click, handler, "kept"))
-    outputs = (*after_run.SHOWN, "status")
-    stopped = tab.call(tab["stop"].click, after_run.show_stopped, ("kept", "format"), outputs, cancels=runs, **AT_ONCE)
-    repeat_status(stopped, tab["status"])
-    return runs
-
-
-def _connect_variants(tab: Components) -> Dependency:
-    """The grid of variants: painted on the device, stopped by its own button; a click takes a variant's settings."""
-    open_tab = {"views": gr.update(selected=outputs.OPTIONS_TAB)}
-    tab.call(tab["show_options"].click, lambda: open_tab, (), open_tab, **AT_ONCE)
-    paint = on_zerogpu(variants.paint, PARAMETERS)
-    run = tab.call_on_device("show_options", "stop_options", paint, PARAMETERS, ("options", "status"))
-    taken = ("strength", "beta", "style_scale", "status")
-    tab.call(tab["options"].select, variants.take, ("alpha",), taken, **AT_ONCE)
-    return run
-
-
-def _connect_gallery(tab: Components, runs: list[Dependency]) -> None:
-    """Each picture joins the strip; a click shows it again with its settings."""
-    for trigger in (*(run.success for run in runs), tab["stop"].click):
-        tab.call(trigger, gallery.add, ("kept", "entries"), ("visit", "entries"), **AT_ONCE)
-    shown = ("picture", "kept", "status", *after_run.SHOWN, *share.RESTORED)
-    tab.call(tab["visit"].select, gallery.show, ("entries", "format"), shown, **AT_ONCE)
-
-
-def _connect_results(tab: Components) -> None:
-    """What can be made of a picture without a new run: file format, time-lapse, colours."""
-    tab.call(tab["format"].input, after_run.show_file, ("kept", "format"), ("download",), **AT_ONCE)
-    tab["prefers_stills"] = gr.Checkbox(visible=False)  # its value comes from the browser
-    for trigger in (tab["film_tab"].select, tab["film_format"].input):
-        tab.call(
-            trigger,
-            after_run.show_film,
-            ("kept", "film_format", "prefers_stills"),
-            ("film", "film_download"),
-            js=after_run.PREFERS_STILLS,
-            **AT_ONCE,
-        )
-    colours = ("colour", "colour_amount", "colour_when")
-    for name in colours:
-        tab.call(
-            tab[name].input,
-            after_run.recolour,
-            ("kept", *colours, "format"),
-            ("picture", "kept", "download", "compare"),
-            trigger_mode="always_last",
-            **AT_ONCE,
-        )
-
-
-def _connect_recipe(page: gr.Blocks, tab: Components) -> None:
-    """Settings from a picture, from the address when the page opens, and into a link."""
-    restored = ("status", *share.RESTORED)
-    tab.call(tab["dropped"].upload, share.restore, ("dropped",), restored, **AT_ONCE)
-    tab.call(page.load, share.from_address, (), restored, **AT_ONCE)
-    made = tab.call(tab["make_link"].click, share.show_query, PARAMETERS, ("link",), **AT_ONCE)
-    made.success(None, tab["link"], tab["link"], js=share.SHOW_LINK, **IN_BROWSER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import gradio as gr
 
@@ -54,7 +55,7 @@ def cards() -> dict[str, gr.Button]:
         }
 
 
-def connect(buttons: dict[str, gr.Button], tab: Components) -> None:
+def connect(buttons: Mapping[str, gr.Button], tab: Components) -> None:
     """Let each card set the controls in which the presets differ."""
     for name, button in buttons.items():
         settings = PRESETS[name]
