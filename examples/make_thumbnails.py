@@ -33,8 +33,8 @@ def main() -> None:
     for sample in (*examples.photos().values(), *examples.styles().values()):
         save(Image.open(sample), (SAMPLE_PX, SAMPLE_PX), examples.thumbnail(sample))
     photo, style, _, _ = examples.first_sight()
-    for name, preset in PRESETS.items():
-        settings = dataclasses.replace(preset.settings, size=PAINTED_PX)
+    for name, chosen in PRESETS.items():
+        settings = dataclasses.replace(chosen, size=PAINTED_PX)
         save(nst.stylise(photo, style, settings).image, CARD_PX, examples.preset(name))
 
 

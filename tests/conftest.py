@@ -22,7 +22,7 @@ from nst.settings import QUALITIES
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # so that what is written for a GPU runs; read when triton is imported
-os.environ.setdefault("NST_STARTS_PER_MINUTE", "10000")  # all tests are one visitor; read when the page is imported
+os.environ.setdefault("NST_STARTS_PER_MINUTE", "10000")  # all tests are one visitor; read when a page is built
 
 HEIGHT, WIDTH = 120, 160
 

@@ -109,7 +109,7 @@ def sentence_of(caplog: pytest.LogCaptureFixture) -> str:
     given = {**usual_values(*examples.first_sight()[:2]), "other_layers": []}
     run, shown = handlers.paint(*given.values()), []
     with pytest.raises(gr.Error) as raised:
-        shown.extend(status for *_, status, _ in run)
+        shown.extend(updates["status"] for updates in run)
     return _told(raised.value, shown, caplog)
 
 

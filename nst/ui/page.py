@@ -1,4 +1,4 @@
-"""The page around the tabs: heading, explanation, theme and how it is served."""
+"""The page around the tabs: heading, explanation, theme, and how it is served."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from nst.device import choose_device
+from nst.ui.explain.layout import FORMULAS
 from nst.ui.explain.layout import build as build_style_tab
 from nst.ui.server.gate import Gate
-from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.server.limits import page_limits
 from nst.ui.stylise.curve import switches_css
 from nst.ui.stylise.layout import build as build_stylise_tab
 
 HERE = Path(__file__).parent
-FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
-KEEP_FILES_S = (PAGE_LIMITS.keep_s // 2, PAGE_LIMITS.keep_s)  # how often to look, and the age of what is deleted then
 
 FOLD_ON_PHONE = "() => ({ open: window.innerWidth > 767, __type__: 'update' })"
 
 
 def build() -> gr.Blocks:
-    """The whole page, not yet served."""
-    with gr.Blocks(title="Neural style transfer", analytics_enabled=False, delete_cache=KEEP_FILES_S) as page:
+    """The whole page, not yet served. `ValueError` when a variable of the environment holds no legal limit."""
+    page_limits.cache_clear()  # read the environment of this page
+    limits = page_limits()
+    sweep_s = (limits.keep_s // 2, limits.keep_s)  # how often files are deleted, and their age
+    with gr.Blocks(title="Neural style transfer", analytics_enabled=False, delete_cache=sweep_s) as page:
         with gr.Row(elem_id="heading"):
             gr.Markdown("# nst\nRepaint a photo in the style of another picture.")
             gr.Markdown(f"Computed on {choose_device()}", elem_id="device")
         with gr.Tabs(elem_id="pages"):
             with gr.Tab("Stylise"):
-                weights_panel, parts = build_stylise_tab(page)
-            build_style_tab(parts)
+                weights_panel, stylise_tab = build_stylise_tab(page)
+            build_style_tab(stylise_tab)
         gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
-    page.queue(
-        max_size=PAGE_LIMITS.queue + 1, api_open=False
-    )  # nobody passes the queue; the gate is the first to refuse
+    # `api_open=False` refuses calls past the queue. One place more than the limit, so that the gate refuses first.
+    page.queue(max_size=limits.queue + 1, api_open=False)
     return page
 
 
 def launch_options() -> dict[str, Any]:
-    """What `launch` needs for the look and for staying closed to the curious."""
+    """Arguments of `launch`: the look, and what a public address keeps closed."""
     return {
         "theme": _theme(),
         "css": switches_css(),
@@ -49,15 +50,15 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": True,
         "show_error": False,
         "enable_monitoring": False,
-        "max_file_size": f"{PAGE_LIMITS.upload_mb}mb",
+        "max_file_size": f"{page_limits().upload_mb}mb",
         "app_kwargs": {"middleware": [Middleware(Gate)]},
         "footer_links": ["api"],
     }
 
 
 def _theme() -> gr.themes.Base:
-    """Gradio's own, quiet, with one accent; what is written is dark enough for WCAG's contrast of 4.5."""
-    fonts = ["system-ui", "sans-serif"]  # no web fonts: the page loads nothing from elsewhere
+    """Gradio's quiet theme with one accent; text is dark enough for WCAG's contrast of 4.5."""
+    fonts = ["system-ui", "sans-serif"]  # no web fonts: the page loads nothing from other servers
     theme = gr.themes.Default(
         primary_hue="orange", neutral_hue="stone", font=fonts, font_mono=["ui-monospace", "monospace"]
     )

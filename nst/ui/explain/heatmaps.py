@@ -1,7 +1,7 @@
 """Style matrices and their costs as Plotly figures.
 
-Plotly, because gradio shows it without loading anything from elsewhere, a cell tells its value under the pointer and
-can be clicked, and half a million cells stay quick. gradio's own plots have no heat map; matplotlib's stand still.
+Plotly, because gradio shows it without a request to another server, a cell shows its value under the pointer and can be
+clicked, and half a million cells stay quick. gradio's own plots have no heat map; matplotlib's are not interactive.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from nst.explain.compare import Comparison
 
 HEIGHT_PX = 460
 SMALL_HEIGHT_PX = 300
-SMALLEST_SHARE = 1e-6  # of the largest entry: what lies below has the colour of zero on the logarithmic scale
+SMALLEST_SHARE = 1e-6  # of the largest entry: smaller entries have the colour of zero on the logarithmic scale
 
 
 def _logarithm(values: np.ndarray) -> np.ndarray:
-    """Signed: decades above the smallest share, zero for what is smaller."""
+    """Decades above the smallest share, with the sign of the entry; zero for smaller entries."""
     least = SMALLEST_SHARE * (np.abs(values).max() or 1)
     return np.sign(values) * np.log10(np.maximum(np.abs(values), least) / least)
 
 
-# Scale -> what it does to the entries before they become colours; a few loud channels would hide all others.
+# Scale -> what maps entries to colours. With linear colours a few channels with large entries hide all others.
 SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "square root": lambda values: np.sign(values) * np.sqrt(np.abs(values)),
     "logarithm": _logarithm,
@@ -34,15 +34,15 @@ SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def matrix_figure(entries: np.ndarray, channels: np.ndarray, scale: str) -> go.Figure:
-    """A matrix (C, C) whose rows and columns are in the order of these channels; a cell knows k, k' and its value."""
+    """A matrix (C, C) with rows and columns in the order of these channels; a cell shows k, k' and its value."""
     figure = go.Figure(_heatmap(entries, channels, scale))
     _square(figure, len(channels))
-    figure.update_layout(**_looks(HEIGHT_PX))
+    figure.update_layout(**_layout(HEIGHT_PX))
     return figure
 
 
 def comparison_figure(matrices: Mapping[str, np.ndarray], channels: np.ndarray, scale: str) -> go.Figure:
-    """Several matrices (C, C) side by side, by title, the last of them a difference with colours of its own."""
+    """Several matrices (C, C) side by side, by title; the last is a difference, with a colour range of its own."""
     titles = list(matrices)
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.02)
     *same, last = titles
@@ -54,7 +54,7 @@ def comparison_figure(matrices: Mapping[str, np.ndarray], channels: np.ndarray, 
             heatmap.zmin, heatmap.zmax = (-bounds if heatmap.zmin < 0 else 0), bounds
         figure.add_trace(heatmap, 1, column)
     _square(figure, len(channels), labels=False)
-    figure.update_layout(**_looks(SMALL_HEIGHT_PX))
+    figure.update_layout(**_layout(SMALL_HEIGHT_PX))
     return figure
 
 
@@ -72,7 +72,7 @@ def costs_figure(comparison: Comparison, before: str, after: str) -> go.Figure:
         ]
     )
     figure.update_yaxes(type="log", title="J_style[l], 1 = nothing matches")
-    figure.update_layout(**_looks(SMALL_HEIGHT_PX), legend={"orientation": "h", "y": 1.15})
+    figure.update_layout(**_layout(SMALL_HEIGHT_PX), legend={"orientation": "h", "y": 1.15})
     return figure
 
 
@@ -96,14 +96,14 @@ def _heatmap(entries: np.ndarray, channels: np.ndarray, scale: str) -> go.Heatma
 
 
 def _square(figure: go.Figure, count: int, labels: bool = True) -> None:
-    """Row 0 on top, cells square; channels are names, not numbers."""
+    """Row 0 on top, square cells; channels are categories, because their order is not numeric."""
     common = {"type": "category", "showticklabels": labels, "nticks": 12, "constrain": "domain"}
     figure.update_xaxes(**common)
     figure.update_yaxes(**common, range=[count - 0.5, -0.5], scaleanchor="x")
 
 
-def _looks(height_px: int) -> dict[str, object]:
-    """Quiet, and readable on a light and on a dark page."""
+def _layout(height_px: int) -> dict[str, object]:
+    """Options of a figure's layout, readable on a light and on a dark page."""
     return {
         "height": height_px,
         "margin": {"l": 40, "r": 10, "t": 30, "b": 30},

@@ -1,4 +1,4 @@
-"""Which device a run of the page computes on: where there are several, each has one run at a time for itself."""
+"""Which device a run of the page computes on: of several devices, each computes one run at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 from nst.device import device_names
 
 Rest = ParamSpec("Rest")
-Shown = TypeVar("Shown")
+Item = TypeVar("Item")
 
 
 class Devices:
-    """Devices by the names that `Settings.device` knows; one alone is not kept track of: the queue does it."""
+    """Devices by the names of `Settings.device`. A single one is never waited for here: gradio's queue does that."""
 
     def __init__(self, names: list[str]) -> None:
         self.size = len(names)
@@ -31,18 +31,21 @@ class Devices:
             self.free.put(name)
 
 
-DEVICES = Devices(device_names())
+@functools.cache
+def devices() -> Devices:
+    """Those of this machine. The first call asks CUDA, so no module calls it when it is imported."""
+    return Devices(device_names())
 
 
-def on_its_own(run: Callable[Concatenate[str, Rest], Iterator[Shown]]) -> Callable[Rest, Iterator[Shown]]:
-    """A run, whose first parameter is a device, on one that nobody else has until the run ends or is closed."""
+def on_free_device(run: Callable[Concatenate[str, Rest], Iterator[Item]]) -> Callable[Rest, Iterator[Item]]:
+    """Give a run, as its first argument, a device that no other run has until this one ends or is closed."""
 
     @functools.wraps(run)
-    def placed(*values: Rest.args, **named: Rest.kwargs) -> Iterator[Shown]:
-        device = DEVICES.take()
+    def placed(*values: Rest.args, **named: Rest.kwargs) -> Iterator[Item]:
+        device = devices().take()
         try:
             yield from run(device, *values, **named)
         finally:
-            DEVICES.give_back(device)
+            devices().give_back(device)
 
     return placed

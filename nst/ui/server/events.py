@@ -1,41 +1,76 @@
-"""How the page calls its handlers."""
+"""How the page calls its handlers, which know names and values and no components."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import Any
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 from gradio.events import Dependency
 
-from nst.ui.server.devices import DEVICES
+from nst.ui.server.devices import devices
 
-# Handlers that do not compute: they answer at once, outside the queue, and are no endpoint for programs.
+# What a handler returns, or yields while it works: values by the names of components. The others stay as they are.
+Updates = dict[str, Any]
+
+# For handlers that do not compute: they answer at once, outside the queue, and are no endpoint for programs.
 AT_ONCE = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-IN_BROWSER = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # a line of JavaScript alone
-
-# Runs: one at a time on each device, for it uses the whole of it.
-ON_DEVICE = {"concurrency_limit": DEVICES.size, "concurrency_id": "device", "show_progress": "hidden"}
+IN_BROWSER = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # JavaScript alone
 
 
-def stoppable(
-    begin: gr.Button, stop: gr.Button, handler: Callable, inputs: Sequence[Component], outputs: Sequence[Component]
-) -> Dependency:
-    """A button that begins something on the device, and one that stops it; the last of `outputs` is a status line."""
-    buttons = [begin, stop]
-    waiting = begin.click(lambda: (gr.Button(interactive=False), gr.Button(visible=True)), None, buttons, **AT_ONCE)
-    run = waiting.then(handler, inputs, outputs, api_visibility="private", **ON_DEVICE)
-    for outcome in (run.success, run.failure):
-        outcome(_ready, None, buttons, **AT_ONCE)
-    stopped = stop.click(lambda: (*_ready(), "Stopped."), None, [*buttons, outputs[-1]], cancels=[run], **AT_ONCE)
-    keep_last_word(stopped, outputs[-1])
-    return run
+def on_device() -> dict[str, Any]:
+    """For handlers that run on a device: one run at a time on each, because a run uses the whole device."""
+    return {"concurrency_limit": devices().size, "concurrency_id": "device", "show_progress": "hidden"}
 
 
-def keep_last_word(stopped: Dependency, status: Component) -> None:
-    """A frame on its way when Stop was pressed brings its own status line: what Stop said is said once more."""
+class Components(dict[str, Block]):
+    """Components by name, buttons and states included."""
+
+    def call(
+        self, trigger: Callable, handler: Callable, inputs: Iterable[str], outputs: Iterable[str], **how: Any
+    ) -> Dependency:
+        """Let a trigger call a handler that returns or yields `Updates` for some of the outputs."""
+        filled = {name: self[name] for name in outputs}
+        return trigger(_by_component(handler, filled), [self[name] for name in inputs], list(filled.values()), **how)
+
+    def call_on_device(
+        self, begin: str, stop: str, handler: Callable, inputs: Iterable[str], outputs: Iterable[str]
+    ) -> Dependency:
+        """Let the button `begin` start a handler on the device, and `stop` end it; "status" is one of the outputs."""
+        ready = {begin: gr.update(interactive=True), stop: gr.update(visible=False)}
+        running = {begin: gr.update(interactive=False), stop: gr.update(visible=True)}
+        waiting = self.call(self[begin].click, lambda: running, (), running, **AT_ONCE)
+        run = self.call(waiting.then, handler, inputs, outputs, api_visibility="private", **on_device())
+        for outcome in (run.success, run.failure):
+            self.call(outcome, lambda: ready, (), ready, **AT_ONCE)
+        over = {**ready, "status": "Stopped."}
+        stopped = self.call(self[stop].click, lambda: over, (), over, cancels=[run], **AT_ONCE)
+        repeat_status(stopped, self["status"])
+        return run
+
+
+def repeat_status(stopped: Dependency, status: Block) -> None:
+    """Repeat the message of Stop after half a second, because a late frame may have replaced it."""
     stopped.then(None, status, status, js="said => new Promise(again => setTimeout(again, 500, said))", **IN_BROWSER)
 
 
-def _ready() -> tuple[gr.Button, gr.Button]:
-    return gr.Button(interactive=True), gr.Button(visible=False)
+def _by_component(handler: Callable, outputs: dict[str, Block]) -> Callable:
+    """The handler as gradio calls it: its updates have components as keys instead of names."""
+
+    def renamed(updates: Updates) -> dict[Any, Any]:
+        return {outputs[name]: value for name, value in updates.items()} or gr.skip()
+
+    @functools.wraps(handler)
+    def answer(*values: Any) -> dict[Any, Any]:
+        return renamed(handler(*values))
+
+    @functools.wraps(handler)
+    def answers(*values: Any) -> Iterator[dict[Any, Any]]:
+        with closing(handler(*values)) as stream:
+            yield from map(renamed, stream)
+
+    return answers if inspect.isgeneratorfunction(handler) else answer

@@ -1,4 +1,4 @@
-"""The pictures that come with the program, as rows to click and as the page's first sight."""
+"""Paths of the pictures that come with the program: example photos and styles, thumbnails, and the first result."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ FIRST_PHOTO, FIRST_STYLE = "chelsea", "impasto"
 
 
 def photos() -> dict[str, str]:
-    """Paths of the example photos, by the words that name them."""
+    """Paths of the example photos, by name."""
     return _named("photos")
 
 
 def styles() -> dict[str, str]:
-    """Paths of the style pictures, painted by `examples/make_styles.py`, by name."""
+    """Paths of the example style pictures, by name; `examples/make_styles.py` paints them."""
     return _named("styles")
 
 
@@ -23,7 +23,7 @@ def _named(folder: str) -> dict[str, str]:
 
 
 def thumbnail(path: str) -> str:
-    """A small copy of an example, by `examples/make_thumbnails.py`: fifteen whole pictures would be 4 MB."""
+    """A small copy of an example, made by `examples/make_thumbnails.py`: fifteen full pictures would be 4 MB."""
     original = Path(path)
     return str(FOLDER / "thumbnails" / original.parent.name / original.name)
 
@@ -34,13 +34,13 @@ def preset(name: str) -> str:
 
 
 def study(path: str, layer: str) -> str:
-    """What one layer knows of an example, painted by `examples/make_studies.py`."""
+    """An example reconstructed from one layer alone, painted by `examples/make_studies.py`."""
     original = Path(path)
     return str(FOLDER / "studies" / original.stem / f"{layer}.jpg")
 
 
 def first_sight() -> tuple[str, str, str, str]:
-    """Photo, style, finished result and its costs (CSV) that the page opens with."""
+    """Paths of the photo, the style, the result and its costs (CSV) that the page opens with."""
     result = FOLDER / "results" / f"{FIRST_PHOTO}_{FIRST_STYLE}.jpg"
     pictures = FOLDER / "photos" / f"{FIRST_PHOTO}.jpg", FOLDER / "styles" / f"{FIRST_STYLE}.jpg", result
     return *map(str, pictures), str(result.with_suffix(".csv"))

@@ -1,4 +1,4 @@
-"""Where visitors' files are while this process lives, and that they go when it goes."""
+"""Keep visitors' files in a folder of this process, and remove the folder when the process ends."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import shutil
 import signal
 import tempfile
 
-TERMINATED = 128 + signal.SIGTERM  # exit status, as shells count it
+TERMINATED = 128 + signal.SIGTERM  # exit status after a signal, by the convention of shells
 
 
 def keep_apart() -> str:
-    """Give gradio a folder of this process alone, removed at exit and on SIGTERM. Call it before the page is built.
+    """Give gradio a folder of its own, removed at exit and on SIGTERM. Call this before the page is built.
 
-    SIGTERM also ends a run at once: python would otherwise wait for the thread that paints.
+    SIGTERM also ends a run at once: Python would otherwise wait for the thread that computes.
     """
     folder = tempfile.mkdtemp(prefix="nst-", dir=os.environ.get("GRADIO_TEMP_DIR"))
     os.environ["GRADIO_TEMP_DIR"] = folder
     owner = os.getpid()
 
     def remove() -> None:
-        if os.getpid() == owner:  # and not a forked child
+        if os.getpid() == owner:  # a forked child must not remove it
             shutil.rmtree(folder, ignore_errors=True)
 
     def leave(*_: object) -> None:

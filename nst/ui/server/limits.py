@@ -1,11 +1,12 @@
 """What a page with a public address allows: the one home of its limits, each with an environment variable.
 
-The defaults suit two cores and 16 GB. Limits of a run wherever it is started, also from Python, are in `nst.settings`.
+The defaults suit two cores and 16 GB. Limits that hold for every run, also one from Python, are in `nst.settings`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,24 +21,24 @@ def _limit(default: int, variable: str, low: int, high: int) -> Any:
 
 
 @dataclass(frozen=True)
-class Limits:
+class PageLimits:
     """Whole numbers that hold for every visitor."""
 
     size: int = _limit(2048, "NST_MAX_SIZE", 256, LIMITS.size)  # px, longer side of the result
-    run_s: int = _limit(600, "NST_MAX_SECONDS", 1, 86_400)  # s, a run then ends with the picture so far
-    queue: int = _limit(20, "NST_QUEUE", 1, 1000)  # runs waiting for the device
-    starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # of one session
-    address_factor: int = _limit(4, "NST_SESSIONS_PER_ADDRESS", 1, 1000)  # so many times `starts`: offices share one
+    run_s: int = _limit(600, "NST_MAX_SECONDS", 1, 86_400)  # s, then a run ends with the picture so far
+    queue: int = _limit(20, "NST_QUEUE", 1, 1000)  # runs that wait for the device
+    starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # runs that one session starts per minute
+    address_factor: int = _limit(4, "NST_SESSIONS_PER_ADDRESS", 1, 1000)  # times `starts`: an office shares an address
     upload_mb: int = _limit(30, "NST_UPLOAD_MB", 1, 1000)  # MB, one file
-    keep_s: int = _limit(3600, "NST_KEEP_SECONDS", 60, 86_400)  # s, pictures of a visitor on disk and in memory
+    keep_s: int = _limit(3600, "NST_KEEP_SECONDS", 60, 86_400)  # s, a visitor's pictures on disk and in memory
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Limits:
-        """Those that the environment changes; `ValueError` names the variable of a bad one."""
-        return cls(**{item.name: _given(item, environment) for item in dataclasses.fields(cls)})
+    def of(cls, environment: Mapping[str, str]) -> PageLimits:
+        """The defaults with the values of the environment; a bad value is a `ValueError` that names its variable."""
+        return cls(**{item.name: _read(item, environment) for item in dataclasses.fields(cls)})
 
 
-def _given(item: dataclasses.Field, environment: Mapping[str, str]) -> int:
+def _read(item: dataclasses.Field, environment: Mapping[str, str]) -> int:
     variable, (low, high) = item.metadata["variable"], item.metadata["range"]
     written = environment.get(variable, str(item.default))
     if not (written.isascii() and written.isdecimal() and len(written) < 10 and low <= int(written) <= high):
@@ -45,14 +46,16 @@ def _given(item: dataclasses.Field, environment: Mapping[str, str]) -> int:
     return int(written)
 
 
-PAGE_LIMITS = Limits.of(os.environ)
+@functools.cache
+def page_limits() -> PageLimits:
+    """The limits of this process. `nst.ui.build` clears the cache, so that a page has those of its environment."""
+    return PageLimits.of(os.environ)
 
 
-def within(settings: Settings) -> Settings:
-    """The settings of a visitor's run with our time budget; `ValueError` when the picture asked for is too large."""
-    if settings.size > PAGE_LIMITS.size:
-        raise ValueError(
-            f"size={settings.size} px is over this page's limit of {PAGE_LIMITS.size} px; choose a smaller one"
-        )
-    budget_s = min(settings.max_seconds or PAGE_LIMITS.run_s, PAGE_LIMITS.run_s)
+def within_limits(settings: Settings) -> Settings:
+    """The settings of a visitor's run, with the page's time limit; `ValueError` when the size is over the page's."""
+    limits = page_limits()
+    if settings.size > limits.size:
+        raise ValueError(f"size={settings.size} px is over this page's limit of {limits.size} px; choose a smaller one")
+    budget_s = min(settings.max_seconds or limits.run_s, limits.run_s)
     return dataclasses.replace(settings, max_seconds=budget_s)

@@ -1,82 +1,105 @@
-"""What a visitor uploads and brushes, handed on as it came: only `nst.images` opens it, or says why it cannot."""
+"""What a visitor uploads and brushes: components that hand it on unopened, so that `nst.images` alone opens it.
+
+`gr.Image` would open each upload before the handler runs. A broken file then ends in a bare "Error", and its conversion
+to RGB shows the colours hidden under transparency.
+"""
 
 from __future__ import annotations
 
 import io
+from abc import ABCMeta
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.components import Component
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from nst.images import pictures
 from nst.images.decode import on_white
+from nst.ui.server.events import Updates
 
 CANVAS_PX = 512  # longer side of the photo that a mask is painted on
+AnyComponent = TypeVar("AnyComponent", bound=Component)
 
 
-def path_of_upload(payload: Any) -> str | None:
-    """What `gr.Image.preprocess` should give us: the uploaded file's path, not yet opened.
+def override(component: AnyComponent, **methods: Callable[..., Any]) -> AnyComponent:
+    """Give one component methods of its own, by a subclass of its class.
 
-    gr.Image opens each upload before the handler runs, where a broken file ends in a bare "Error", and its conversion
-    to RGB shows the colours hidden under transparency. `nst.images` does both properly, and with a sentence.
+    Not by assignment to the instance: when a handler updates or skips a component, gradio (6.31) gives the session a
+    new instance of its class, and an assigned method would be lost. The subclass is made without gradio's metaclass,
+    which would write a `.pyi` beside this module.
     """
-    return uploaded(payload.path) if payload and payload.path else None
+    kind = type(component)
+    namespace = {"__module__": kind.__module__, **methods}
+    component.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), namespace)
+    return component
 
 
-def uploaded(path: str) -> str:
-    """The path, if it is one of a file in the folder of uploads.
+def picture_input(label: str, **options: Any) -> gr.Image:
+    """A picture to drop, whose value is the path of the uploaded file, or None."""
+    picture = gr.Image(
+        label=label, type="filepath", sources=["upload", "webcam", "clipboard"], buttons=[], alt_text=label, **options
+    )
+    return override(picture, preprocess=_path_of_upload)
 
-    gradio (6.31) checks it only where a request calls itself a file; `{"path": "/etc/passwd"}` alone would pass.
+
+def brush_input(**options: Any) -> gr.ImageEditor:
+    """An editor whose value is the painted layer, or None when nothing is painted.
+
+    gradio's own would open and encode three pictures, background and composite among them, at each stroke.
+    """
+    return override(gr.ImageEditor(type="filepath", **options), preprocess=_painted_layer)
+
+
+def refuse_wrong_kinds(component: Component, name: str) -> None:
+    """Let a value of a wrong type end in a sentence that names the parameter; gradio's own code fails on some."""
+    usual = type(component).preprocess
+
+    def preprocess(self: Component, payload: Any) -> Any:
+        try:
+            return usual(self, payload)
+        except gr.Error as error:
+            error.print_exception = False  # the visitor's mistake: nothing for the log
+            raise
+        except Exception:
+            sentence = f"{name} has a value of a wrong type; the API page says what it may be."
+            raise gr.Error(sentence, print_exception=False) from None
+
+    override(component, preprocess=preprocess)
+
+
+def _path_of_upload(_: gr.Image, payload: Any) -> str | None:
+    return _checked(payload.path) if payload and payload.path else None
+
+
+def _checked(path: str) -> str:
+    """The path, if the file is in the folder of uploads.
+
+    gradio (6.31) checks this only where a request calls itself a file; `{"path": "/etc/passwd"}` alone would pass.
     """
     if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
         raise gr.Error("A picture can only be used after it was uploaded; upload it first.", print_exception=False)
     return path
 
 
-def refusing(name: str, preprocess: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A component's `preprocess` that answers with a sentence where gradio's own trips over a value of a wrong type."""
-
-    def checked(payload: Any) -> Any:
-        try:
-            return preprocess(payload)
-        except gr.Error as error:
-            error.print_exception = False  # it is the visitor's, and no news for the log
-            raise
-        except Exception:
-            sentence = f"{name} has a value of a kind that it cannot have; see the API page for what it may be."
-            raise gr.Error(sentence, print_exception=False) from None
-
-    return checked
+def _painted_layer(editor: gr.ImageEditor, payload: Any) -> Image.Image | None:
+    sent = payload and (editor.blob_storage.pop(payload.id, None) if payload.id else payload)
+    if not sent or not sent.layers or sent.layers[0] is None:
+        return None
+    layer = sent.layers[0]
+    file = io.BytesIO(layer) if isinstance(layer, bytes) else _checked(layer.path)
+    picture = Image.open(file, formats=["PNG", "WEBP"]).convert("RGBA")
+    return picture if picture.getchannel("A").getextrema()[1] else None
 
 
-def layer_of_editor(editor: gr.ImageEditor) -> Callable[[Any], Image.Image | None]:
-    """What `gr.ImageEditor.preprocess` should give us: the painted layer as it was sent, None when it is empty.
-
-    The component itself would open and encode three pictures, background and composite among them, at each stroke.
-    """
-
-    def preprocess(payload: Any) -> Image.Image | None:
-        sent = payload and (editor.blob_storage.pop(payload.id, None) if payload.id else payload)
-        if not sent or not sent.layers or sent.layers[0] is None:
-            return None
-        layer = sent.layers[0]
-        picture = Image.open(
-            io.BytesIO(layer) if isinstance(layer, bytes) else uploaded(layer.path), formats=["PNG", "WEBP"]
-        )
-        picture = picture.convert("RGBA")
-        return picture if picture.getchannel("A").getextrema()[1] else None
-
-    return preprocess
-
-
-def show_canvas(photo: str | None) -> tuple[Image.Image | None, None]:
-    """The photo to paint on, not larger than needed -> (editor, painted layer)."""
+def show_canvas(photo: str | None) -> Updates:
+    """Show the photo in the brush's editor, no larger than needed, and forget what was painted before."""
     try:
         picture = on_white(pictures.load(photo, "photo"))
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
     picture.thumbnail((CANVAS_PX, CANVAS_PX))
-    return picture, None
+    return {"brush": picture, "mask": None}

@@ -14,65 +14,70 @@ from nst import recipe
 from nst.images import pictures, timelapse
 from nst.images.decode import on_white
 from nst.images.encode import FORMATS, encode
+from nst.ui.server.events import Updates
 from nst.ui.stylise.handlers import Kept
 
 PICTURE_TAB = "picture-tab"
-STILLS = 4  # pictures of a run that stand for its animation
+STILLS = 4  # pictures of a run, side by side, that replace its animation
 PREFERS_STILLS = "(kept, format) => [kept, format, matchMedia('(prefers-reduced-motion: reduce)').matches]"
 
-
-def show_waiting() -> tuple[object, ...]:
-    """After the click Stop takes the place of Stylise -> (those of `show_done`, status, views)."""
-    status = "Waiting for the processor: one picture is painted at a time ..."
-    idle = gr.Button(interactive=False)
-    return (
-        gr.Button(visible=False),
-        gr.Button(visible=True),
-        gr.DownloadButton(interactive=False),
-        idle,
-        idle,
-        None,
-        status,
-        gr.Tabs(selected=PICTURE_TAB),
-    )
+SHOWN = ("stylise", "stop", "download", "go_on", "bigger", "compare")  # what changes when a run begins and ends
 
 
-def show_done(kept: Kept | None, format: str) -> tuple[object, ...]:
-    """After a run the buttons change back, and what can be made of it is ready.
+def show_waiting() -> Updates:
+    """After the click Stop takes the place of Stylise, and the buttons for the last picture are disabled."""
+    return {
+        "stylise": gr.Button(visible=False),
+        "stop": gr.Button(visible=True),
+        "download": gr.DownloadButton(interactive=False),
+        "go_on": gr.Button(interactive=False),
+        "bigger": gr.Button(interactive=False),
+        "compare": None,
+        "status": "Waiting for the processor: one picture is painted at a time ...",
+        "views": gr.Tabs(selected=PICTURE_TAB),
+    }
 
-    -> (stylise button, stop button, download, go on, bigger, compare)
-    """
+
+def show_done(kept: Kept | None, format: str) -> Updates:
+    """After a run the buttons change back, and act on the new picture if there is one."""
     more = gr.Button(interactive=kept is not None)
-    return gr.Button(visible=True), gr.Button(visible=False), file_of(kept, format), more, more, comparison(kept)
+    return {
+        "stylise": gr.Button(visible=True),
+        "stop": gr.Button(visible=False),
+        "go_on": more,
+        "bigger": more,
+        "compare": comparison(kept),
+        **show_file(kept, format),
+    }
 
 
-def show_stopped(kept: Kept | None, format: str) -> tuple[object, ...]:
-    """After Stop the last picture is the result -> those of `show_done`, status."""
+def show_stopped(kept: Kept | None, format: str) -> Updates:
+    """After Stop the last picture is the result."""
     status = "Stopped before the first picture." if kept is None else "Stopped. The picture so far is your result."
-    return *show_done(kept, format), status
+    return {**show_done(kept, format), "status": status}
 
 
 def comparison(kept: Kept | None) -> tuple[Image.Image, Image.Image] | None:
-    """The photo and the picture, of one size, for the slider between them."""
+    """The photo and the picture at the same size, for the slider between them."""
     if kept is None:
         return None
     picture = on_white(kept.picture)
-    photo = kept.result.painting.before() if kept.result else pictures.load(kept.order.photo, "photo")
+    photo = kept.result.painting.before() if kept.result else pictures.load(kept.request.photo, "photo")
     return on_white(pictures.scaled(photo, picture.size[::-1])), picture
 
 
-def file_of(kept: Kept | None, format: str) -> gr.DownloadButton:
-    """The newest picture to download."""
-    return gr.DownloadButton(value=kept and saved(kept, format), interactive=kept is not None)
+def show_file(kept: Kept | None, format: str) -> Updates:
+    """Offer the newest picture for download in this format."""
+    return {"download": gr.DownloadButton(value=kept and saved(kept, format), interactive=kept is not None)}
 
 
 def saved(kept: Kept, format: str) -> str:
-    """Path of the picture as a file, a PNG with its recipe. Before the end of a run there are only 8 bits to write."""
-    painting = kept.in_full()
+    """Path of the picture as a file; a PNG holds its recipe. Before the end of a run a file has 8 bits at most."""
+    painting = kept.painting_on_page()
     if format == "png16" and painting is None:
         format = "png"
     picture = painting.pixels() if painting else kept.picture.resize(kept.size, Image.Resampling.BICUBIC)
-    text = text_of(kept) if FORMATS[format].keeps_text else None
+    text = recipe_text(kept) if FORMATS[format].keeps_text else None
     return _cached(encode(picture, format, text), f"stylised{FORMATS[format].suffixes[0]}")
 
 
@@ -80,31 +85,31 @@ def _cached(content: bytes, name: str) -> str:
     return save_bytes_to_cache(content, name, get_upload_folder())
 
 
-def text_of(kept: Kept) -> Mapping[str, str] | None:
-    """What the PNG says of its making; of a run that was stopped there is no result to describe."""
+def recipe_text(kept: Kept) -> Mapping[str, str] | None:
+    """The recipe that a PNG of this picture holds; a stopped run has no result, and so no recipe."""
     if kept.result is None:
         return kept.text
     result = kept.result
     if kept.painting:  # recoloured since
         colours = {"colour": kept.painting.colour, "colour_amount": kept.painting.amount, "colour_when": "after"}
         result = dataclasses.replace(result, settings=dataclasses.replace(result.settings, **colours))
-    return recipe.text(recipe.Recipe.of(result, kept.order.fingerprints))
+    return recipe.text(recipe.Recipe.of(result, kept.request.fingerprints))
 
 
-def film_of(kept: Kept | None, format: str, still: bool) -> tuple[object, ...]:
-    """The run as an animation, or as a row of pictures for who wants nothing to move -> (picture, download)."""
+def show_film(kept: Kept | None, format: str, still: bool) -> Updates:
+    """The run as an animation, or as a row of stills for a visitor who prefers reduced motion."""
     if kept is None:
-        return None, gr.DownloadButton(interactive=False)
+        return {"film": None, "film_download": gr.DownloadButton(interactive=False)}
     path = _cached(kept.film.encode(format), f"time_lapse{timelapse.ANIMATION_FORMATS[format].suffix}")
-    shown = _cached(encode(kept.film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
-    return shown, gr.DownloadButton(value=path, interactive=True)
+    film = _cached(encode(kept.film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
+    return {"film": film, "film_download": gr.DownloadButton(value=path, interactive=True)}
 
 
-def recolour(kept: Kept | None, method: str, amount: float, when: str, format: str) -> tuple[object, ...]:
-    """The finished picture in other colours, without a new run -> (picture, kept, download, compare)."""
+def recolour(kept: Kept | None, method: str, amount: float, when: str, format: str) -> Updates:
+    """The finished picture in other colours, without a new run."""
     if kept is None or kept.result is None or when != "after":
-        return (gr.skip(),) * 4
-    painting = kept.in_full().recoloured(method, amount)
+        return {}
+    painting = kept.painting_on_page().recoloured(method, amount)
     picture = painting.picture()
-    changed = dataclasses.replace(kept, picture=picture, painting=painting)
-    return on_white(picture), changed, file_of(changed, format), comparison(changed)
+    kept = dataclasses.replace(kept, picture=picture, painting=painting)
+    return {"picture": on_white(picture), "kept": kept, "compare": comparison(kept), **show_file(kept, format)}

@@ -1,68 +1,67 @@
-"""The panels beside the picture: one widget for each setting, with the words of `nst.settings`."""
+"""The panels beside the picture: one component for each setting, with the words of `nst.settings`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
-from gradio.components import Component
 
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
-from nst.ui.server import limits, uploads
-from nst.ui.server.events import AT_ONCE
-from nst.ui.stylise.form import BRUSHES
+from nst.ui.server.events import AT_ONCE, Components
+from nst.ui.server.limits import page_limits
+from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas
+from nst.ui.stylise.form import BRUSHES, DEFAULTS, SOFT_EDGE
 
-DEFAULTS = Settings()
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
 SMALLEST_PX, SIZE_STEP_PX = 128, 32
+# Method -> its name on the page. Programs, the command line and recipes may also name the others of `CHOICES`.
+PAGE_COLOURS = {"style": "style", "luminance": "luminance", "symmetric": "linear", "histogram": "histogram"}
+# Button -> what it sets: the style alone, and the content alone, both from noise.
+EXTREMES = {
+    "texture": {"alpha": 0, "beta": DEFAULTS.beta, "init": "noise"},
+    "rebuild": {"alpha": DEFAULTS.alpha, "beta": 0, "init": "noise"},
+}
 
 
-def picture_input(label: str, **options: object) -> gr.Image:
-    """A picture to drop, which reaches the handler as the path of the file and is opened by `nst.images` alone."""
-    picture = gr.Image(
-        label=label, type="filepath", sources=["upload", "webcam", "clipboard"], buttons=[], alt_text=label, **options
-    )
-    picture.preprocess = uploads.path_of_upload
-    return picture
-
-
-def choice_widget(
-    name: str, widget: type[gr.Radio] | type[gr.Dropdown], label: str | None = None
+def choice_input(
+    name: str, kind: type[gr.Radio] | type[gr.Dropdown], label: str | None = None
 ) -> gr.Radio | gr.Dropdown:
-    """A widget for one of the settings that have fixed choices, with their words."""
+    """A radio or dropdown for one of the settings with fixed choices, with their words."""
     choices = [(f"{value}: {words}", value) for value, words in CHOICES[name].items()]
-    return widget(choices, value=getattr(DEFAULTS, name), label=label or name.capitalize(), info=HELP[name])
+    return kind(choices, value=getattr(DEFAULTS, name), label=label or name.capitalize(), info=HELP[name])
 
 
 def number_slider(name: str, low: float, high: float, step: float, label: str) -> gr.Slider:
-    """A slider for one of the settings that are numbers."""
+    """A slider for one of the numeric settings."""
     return gr.Slider(low, high, getattr(DEFAULTS, name), step=step, label=label, info=HELP[name])
 
 
-def size_and_strokes() -> dict[str, Component]:
-    """Size, quality, style scale, time budget, and whether the result takes the photo's own size."""
+def size_and_strokes() -> Components:
+    """Size, quality, style scale, time budget, and whether the result has the photo's own size."""
     with gr.Accordion("Size and strokes", open=False, elem_id="size"):
-        size = number_slider("size", SMALLEST_PX, limits.PAGE_LIMITS.size, SIZE_STEP_PX, "Size")
+        size = number_slider("size", SMALLEST_PX, page_limits().size, SIZE_STEP_PX, "Size")
         quality = gr.Radio(list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"])
         scale = number_slider("style_scale", LIMITS.smallest_style_scale, LIMITS.style_scale, 0.05, "Stroke size")
         budget = gr.Slider(
             0,
-            limits.PAGE_LIMITS.run_s,
+            page_limits().run_s,
             0,
             step=5,
             label="Time budget",
-            info="Stop after so many seconds; 0 for no limit.",
+            info="Stop after this many seconds; 0 for no limit.",
         )
         original = gr.Checkbox(DEFAULTS.original_size, label="Photo's own size", info=HELP["original_size"])
-    return {"size": size, "quality": quality, "style_scale": scale, "max_seconds": budget, "original_size": original}
+    return Components(size=size, quality=quality, style_scale=scale, max_seconds=budget, original_size=original)
 
 
-def weights() -> tuple[gr.Accordion, dict[str, Component], list[gr.Button]]:
-    """alpha and beta, a lambda for each style layer, the other layers, and the two extremes that students ask for."""
+def weights() -> tuple[gr.Accordion, Components, dict[str, gr.Button]]:
+    """alpha, beta, a lambda for each style layer, the other layers, and buttons for style and content alone."""
     with gr.Accordion("Weights", open=True, elem_id="weights") as panel:
         alpha = number_slider("alpha", 0, 10, 0.1, "alpha: content")
         beta = number_slider("beta", 0, 100, 0.1, "beta: style")
         with gr.Row():
-            texture = gr.Button("Only style: alpha 0", size="sm", elem_id="texture")
-            rebuild = gr.Button("Only content: beta 0", size="sm", elem_id="rebuild")
+            words = {"texture": "Only style: alpha 0", "rebuild": "Only content: beta 0"}
+            extremes = {name: gr.Button(words[name], size="sm", elem_id=name) for name in EXTREMES}
         lambdas = [
             gr.Slider(
                 0, 1, DEFAULTS.style_layers[layer], step=0.01, label=f"lambda {layer}", info=f"{words}.".capitalize()
@@ -70,7 +69,8 @@ def weights() -> tuple[gr.Accordion, dict[str, Component], list[gr.Button]]:
             for layer, words in STYLE_LAYER_WORDS.items()
         ]
         equal = gr.Button("Reset lambdas to equal", size="sm")
-        equal.click(lambda: list(DEFAULTS.style_layers.values()), None, lambdas, **AT_ONCE)
+        equals = dict(zip(lambdas, DEFAULTS.style_layers.values(), strict=True))
+        equal.click(lambda: equals, None, lambdas, **AT_ONCE)
         with gr.Accordion("More layers", open=False, elem_id="more-layers"):
             others = [layer for layer in layer_names(DEFAULTS.backbone) if layer not in STYLE_LAYER_WORDS]
             table = gr.Dataframe(
@@ -80,46 +80,57 @@ def weights() -> tuple[gr.Accordion, dict[str, Component], list[gr.Button]]:
                 type="array",
                 static_columns=[0],
                 max_height=320,
-                label="Any other layer of the network, deeper ones further down: 0 leaves it out",
+                label="All other layers of the network, the deeper the further down: 0 leaves a layer out",
             )
     named = {f"lambda_{layer}": slider for layer, slider in zip(STYLE_LAYER_WORDS, lambdas, strict=True)}
-    return panel, {"alpha": alpha, "beta": beta, **named, "other_layers": table}, [texture, rebuild]
+    return panel, Components(alpha=alpha, beta=beta, **named, other_layers=table), extremes
 
 
-def more_styles() -> dict[str, Component]:
+def more_styles() -> Components:
     """Up to three further style pictures, and how much each of all counts."""
     with gr.Accordion("More styles", open=False, elem_id="more-styles"):
         gr.Markdown("Up to four style pictures are blended, or painted each in its own place: see *Where to paint*.")
-        asked: dict[str, Component] = {"share_1": _share(1)}
+        styles = Components(share_1=_share(1))
         for index in range(2, LIMITS.styles + 1):
-            asked[f"style_{index}"] = picture_input(f"Style {index}", height=140, elem_id=f"style-{index}")
-            asked[f"share_{index}"] = _share(index)
-    return asked
+            styles[f"style_{index}"] = picture_input(f"Style {index}", height=140, elem_id=f"style-{index}")
+            styles[f"share_{index}"] = _share(index)
+    return styles
 
 
 def _share(index: int) -> gr.Slider:
     return gr.Slider(0, 1, 1.0, step=0.05, label=f"How much style {index} counts")
 
 
-def colours() -> dict[str, Component]:
+def colours() -> Components:
     """Whose colours the result has; the amount also changes the finished picture."""
     with gr.Accordion("Colour", open=False, elem_id="colour"):
-        colour = choice_widget("colour", gr.Dropdown, "Colours")
+        colour = gr.Dropdown(_colour_choices(), value=DEFAULTS.colour, label="Colours", info=HELP["colour"])
         amount = number_slider("colour_amount", 0, 1, 0.05, "Amount")
-        when = choice_widget("colour_when", gr.Radio, "When")
+        when = choice_input("colour_when", gr.Radio, "When")
         gr.Markdown("With *after*, both controls above change the finished picture at once, without a new run.")
-    return {"colour": colour, "colour_when": when, "colour_amount": amount}
+    every = {"type": "string", "enum": list(CHOICES["colour"])}
+    override(colour, preprocess=lambda _, method: method, api_info=lambda _: every)  # `Settings` refuses all others
+    return Components(colour=colour, colour_when=when, colour_amount=amount)
 
 
-def places(photo: gr.Image) -> dict[str, Component]:
-    """Paint where the style goes. The painted layer is kept in a picture of its own, which programs can give, too."""
+def _colour_choices(*more: str) -> list[tuple[str, str]]:
+    words = CHOICES["colour"]
+    return [(f"{PAGE_COLOURS.get(method, method)}: {words[method]}", method) for method in (*PAGE_COLOURS, *more)]
+
+
+def colour_update(method: str) -> Any:
+    """The value for the colours of a recipe; a method that the page does not offer joins its choices."""
+    return method if method in PAGE_COLOURS else gr.Dropdown(_colour_choices(method), value=method)
+
+
+def places(photo: gr.Image) -> Components:
+    """The brush for where the style goes. A hidden picture holds the painted layer, so that programs can set it."""
     with gr.Accordion("Where to paint", open=False, elem_id="places"):
         gr.Markdown(
-            "Brush over the photo where the style goes; the rest stays as it is. With several styles the first colour "
-            "alone blends them there, or each colour stands for one style: " + ", ".join(BRUSHES) + "."
+            "Brush over the photo where the style goes; the rest stays as it is. With several styles, use the first "
+            "colour alone to blend them there, or one colour for each style: " + ", ".join(BRUSHES) + "."
         )
-        editor = gr.ImageEditor(
-            type="filepath",
+        editor = brush_input(
             label="Brush",
             sources=[],
             transforms=[],
@@ -131,34 +142,34 @@ def places(photo: gr.Image) -> dict[str, Component]:
         )
         show = gr.Button("Show the photo here", size="sm", elem_id="brush-photo")
         mask = picture_input("Painted layer", visible="hidden", elem_id="painted-layer")
-        edge = number_slider("mask_edge", 0, 0.2, 0.005, "Soft edge")
-    editor.preprocess = uploads.layer_of_editor(editor)
-    show.click(uploads.show_canvas, photo, [editor, mask], **AT_ONCE)
-    photo.change(lambda: (None, None), None, [editor, mask], **AT_ONCE)  # another photo: what was painted is void
-    editor.change(lambda layer: layer, editor, mask, **AT_ONCE)
-    return {"mask": mask, "mask_edge": edge}
+        edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
+    parts, empty = Components(photo=photo, brush=editor, mask=mask), {"brush": None, "mask": None}
+    parts.call(show.click, show_canvas, ("photo",), empty, **AT_ONCE)
+    parts.call(photo.change, lambda: empty, (), empty, **AT_ONCE)  # a mask is painted for one photo
+    parts.call(editor.change, lambda layer: {"mask": layer}, ("brush",), ("mask",), **AT_ONCE)
+    return Components(mask=mask, mask_edge=edge)
 
 
-def advanced() -> dict[str, Component]:
+def advanced() -> Components:
     """Content layer, optimiser, start, statistic, pooling, smoothing and seed."""
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         layers = [layer for layer in layer_names(DEFAULTS.backbone) if layer.startswith("relu")]
         (first_layer,) = DEFAULTS.content_layers
-        return {
-            "content_layer": gr.Dropdown(layers, value=first_layer, label="Content layer", info=HELP["content_layers"]),
-            "optimiser": choice_widget("optimiser", gr.Dropdown),
-            "init": choice_widget("init", gr.Dropdown, "Start from"),
-            "start": picture_input("Or start from this picture", height=140, elem_id="start"),
-            "statistic": choice_widget("statistic", gr.Dropdown, "Style statistic"),
-            "pooling": choice_widget("pooling", gr.Dropdown),
-            "total_variation": number_slider("total_variation", 0, 100, 1, "Total variation"),
-            "averaging": number_slider("averaging", 0, 0.95, 0.05, "Averaging"),
-            "seed": gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed", info=HELP["seed"]),
-        }
+        return Components(
+            content_layer=gr.Dropdown(layers, value=first_layer, label="Content layer", info=HELP["content_layers"]),
+            optimiser=choice_input("optimiser", gr.Dropdown),
+            init=choice_input("init", gr.Dropdown, "Start from"),
+            start=picture_input("Or start from this picture", height=140, elem_id="start"),
+            statistic=choice_input("statistic", gr.Dropdown, "Style statistic"),
+            pooling=choice_input("pooling", gr.Dropdown),
+            total_variation=number_slider("total_variation", 0, 100, 1, "Total variation"),
+            averaging=number_slider("averaging", 0, 0.95, 0.05, "Averaging"),
+            seed=gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed", info=HELP["seed"]),
+        )
 
 
-def recipe() -> tuple[gr.File, gr.Button, gr.Textbox]:
-    """Where one of our PNGs gives its settings back, and where they become a link."""
+def recipe() -> Components:
+    """Where one of our PNGs sets the controls, and where the controls become a link."""
     with gr.Accordion("Restore and share settings", open=False, elem_id="recipe"):
         gr.Markdown("Each PNG from this page holds the settings it was painted with. Drop one to set all controls.")
         dropped = gr.File(label="One of our PNGs", file_types=[".png"], type="filepath", height=110)
@@ -166,4 +177,4 @@ def recipe() -> tuple[gr.File, gr.Button, gr.Textbox]:
         link = gr.Textbox(
             label="Link", buttons=["copy"], interactive=False, elem_id="link", info="Opens this page with the settings."
         )
-    return dropped, make, link
+    return Components(dropped=dropped, make_link=make, link=link)

@@ -11,7 +11,7 @@ import pandas as pd
 from nst import Costs
 from nst.settings import STYLE_LAYER_WORDS
 
-# Series -> colour, readable on a light and on a dark page: the sums are strong, the layers run from warm to cool.
+# Series -> colour, readable on a light and on a dark page: strong for the sums, from warm to cool for the layers.
 SERIES_COLOURS: dict[str, str] = {
     "total J": "#7c3aed",
     "content": "#16a34a",
@@ -33,7 +33,7 @@ def curve_rows(history: Sequence[Costs]) -> pd.DataFrame:
         for costs in history
         for name, value in _series(costs).items()
     ]
-    types = dict(zip(COLUMNS, (int, float, str), strict=True))  # named, so that an empty curve has numeric axes too
+    types = dict(zip(COLUMNS, (int, float, str), strict=True))  # so that an empty curve has numeric axes, too
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
 
 
@@ -46,9 +46,9 @@ def curve_of_csv(path: str) -> pd.DataFrame:
 
 
 def switches_css() -> str:
-    """Rules by which the boxes in `#series` hide and show the lines of the chart, which they also give their colours.
+    """CSS by which each box in `#series` hides and shows its line of the chart, and has the line's colour.
 
-    In the browser alone: it works while a run streams rows into the chart, and costs no call.
+    CSS, because it needs no call to the server and also works while a run streams rows into the chart.
     """
     rules = []
     for name, colour in SERIES_COLOURS.items():

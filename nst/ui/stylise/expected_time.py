@@ -1,8 +1,9 @@
-"""How long the picture will take and how much memory, said before the click and corrected while it is painted."""
+"""The time and the memory that a picture will take, shown before the click and corrected while it is painted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -10,26 +11,28 @@ from gradio.events import Dependency
 
 from nst import estimate
 from nst.images import pictures
-from nst.ui.server.events import AT_ONCE, IN_BROWSER
-from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, Updates
+from nst.ui.server.limits import page_limits
 from nst.ui.stylise.controls import SIZE_STEP_PX, SMALLEST_PX
 from nst.ui.stylise.form import settings_of
 from nst.ui.stylise.handlers import PARAMETERS, Kept
 from nst.ui.stylise.status_text import duration
-from nst.ui.stylise.wiring import Tab
-from nst.ui.stylise.zerogpu import ACTIVE, PACE
+from nst.ui.stylise.zerogpu import PACE, is_active
 
 # The parameters that decide how long a run takes.
-ASKED = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
+DECIDING = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
 STYLES = ("style", "style_2", "style_3", "style_4")  # the parameters that decide how much memory it takes
 
-# While a run is on, what its status says is left: (status, expected) -> expected.
+# While a run is on, show the time left that its status tells: (status, expected) -> expected.
 LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expected])[0]"
 
 
-def expected(kept: Kept | None, *values: Any) -> str:
-    """What a run with these values of `stylise` takes, by the visitor's last run or a few measured steps."""
-    given = dict(zip(PARAMETERS, values, strict=True))
+def show_expected(kept: Kept | None, *values: Any) -> Updates:
+    """What a run with these values of `stylise` takes, from the visitor's last run or from a few measured steps."""
+    return {"expected": _expected(kept, dict(zip(PARAMETERS, values, strict=True)))}
+
+
+def _expected(kept: Kept | None, given: dict[str, Any]) -> str:
     if given["photo"] is None:
         return ""
     try:
@@ -38,10 +41,10 @@ def expected(kept: Kept | None, *values: Any) -> str:
             levels = estimate.levels_of(photo, settings)
     except ValueError:
         return ""  # the run itself will say what is wrong
-    known = kept and kept.result, PACE if ACTIVE else None
+    known = kept and kept.result, PACE if is_active() else None
     styles = sum(given[name] is not None for name in STYLES)
     memory = f"{estimate.memory_mib(levels, settings, styles) / 1024:.1f} GB of memory"
-    seconds, most_s = estimate.seconds(levels, settings, *known), given["max_seconds"] or PAGE_LIMITS.run_s
+    seconds, most_s = estimate.seconds(levels, settings, *known), given["max_seconds"] or page_limits().run_s
     if seconds <= most_s:
         return f"About {duration(seconds)} and {memory}"
     with pictures.header(given["photo"], "photo") as photo:
@@ -51,15 +54,13 @@ def expected(kept: Kept | None, *values: Any) -> str:
     return f"About {duration(seconds)} and {memory}, but it is stopped after {duration(most_s)}: {advice} to finish"
 
 
-def connect(page: gr.Blocks, tab: Tab, runs: Sequence[Dependency]) -> None:
-    """Say it when the page opens, whenever a control that matters changes, and after each run."""
-    inputs = [tab.kept, *tab.parameters]
-    # One event for all of these: its questions do not overtake each other, and the last change is asked about.
-    beginnings = [page.load, *(tab.asked[name].change for name in (*ASKED, *STYLES[1:]))]
-    gr.on(beginnings, expected, inputs, tab.expected, trigger_mode="always_last", **AT_ONCE)
-    for run in runs:
-        run.success(expected, inputs, tab.expected, **AT_ONCE)
-    for stop in (tab.stop, tab.shown["stop_options"]):
-        stop.click(expected, inputs, tab.expected, **AT_ONCE)
-    status = tab.shown["status"]
-    status.change(None, [status, tab.expected], tab.expected, js=LEFT, **IN_BROWSER)
+def connect(page: gr.Blocks, tab: Components, runs: Sequence[Dependency]) -> None:
+    """Show it when the page opens, whenever a deciding parameter changes, and after each run."""
+    wanted = (show_expected, ("kept", *PARAMETERS), ("expected",))
+    # One event for all of these, so that no answer overtakes a later one and the last change is answered.
+    beginnings = [page.load, *(tab[name].change for name in (*DECIDING, *STYLES[1:]))]
+    tab.call(partial(gr.on, beginnings), *wanted, trigger_mode="always_last", **AT_ONCE)
+    for trigger in (*(run.success for run in runs), tab["stop"].click, tab["stop_options"].click):
+        tab.call(trigger, *wanted, **AT_ONCE)
+    status, expected = tab["status"], tab["expected"]
+    status.change(None, [status, expected], expected, js=LEFT, **IN_BROWSER)

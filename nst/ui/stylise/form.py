@@ -1,4 +1,4 @@
-"""The page's form: the controls' values, which are the endpoint's parameters, become a run's settings, and back."""
+"""The endpoint's parameters -> what the engine needs, and settings -> the parameters that say them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from nst.images import pictures
 from nst.images.pictures import Source
 from nst.setting_kinds import Blend, Layers
 from nst.settings import KINDS, LIMITS, STYLE_LAYER_WORDS, WEIGHT, layer_names, read_value
-from nst.ui.server.limits import PAGE_LIMITS, within
+from nst.ui.server.limits import page_limits, within_limits
 
 DEFAULTS = Settings()
+SOFT_EDGE = 0.02  # of a mask painted by hand
+PAGE_DEFAULTS = Settings(mask_edge=SOFT_EDGE)  # what the controls say when the page opens
 # Fields that are one parameter of the endpoint, of the same name, or none; layers and blend are spread over several.
 SINGLE = {name for name, kind in KINDS.items() if not isinstance(kind, (Layers, Blend))}
 NOT_ON_PAGE = {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision", "tile_px"}
 
-# A brush for each style, in their order: word -> colour. The colours differ strongly and are visible on most photos.
+PICTURES = ("photo", "style", "style_2", "style_3", "style_4", "mask", "start")  # parameters that are pictures
+
+# Name -> colour of the brush of each style, in their order: easy to tell apart, and visible on most photos.
 BRUSHES = {"red": "#e11d48", "green": "#16a34a", "blue": "#2563eb", "yellow": "#facc15"}
 
 
 @dataclass(frozen=True)
-class Order:
-    """A run that the page or a program has asked for: its pictures and its settings."""
+class RunRequest:
+    """The pictures and settings of a run that a visitor or a program asks for."""
 
     photo: Source
     styles: tuple[Source, ...]
@@ -37,24 +41,24 @@ class Order:
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """Fingerprints of all pictures, for the recipe; computed once, because all pictures are decoded for it."""
+        """Of all pictures, for the recipe. Cached, because they must be decoded for it."""
         return recipe.fingerprints(self.photo, self.styles, self.masks, self.start)
 
 
-def order(given: Mapping[str, Any], **changes: Any) -> Order:
-    """The run that the endpoint's parameters ask for, with some settings changed. `ValueError` says what is wrong."""
+def run_request(given: Mapping[str, Any], **changes: Any) -> RunRequest:
+    """The run of these parameters, with some settings changed. `ValueError` says what is wrong."""
     photo, style = given["photo"], given["style"]
     if photo is None or style is None:
         missing = "photo" if photo is None else "style picture"
         raise ValueError(f"there is no {missing} yet; drop one, or click one of the examples")
     offered = [(style, given["share_1"]), *((given[f"style_{n}"], given[f"share_{n}"]) for n in (2, 3, 4))]
     styles, shares = zip(*[pair for pair in offered if pair[0] is not None], strict=True)
-    settings = within(settings_of(given, shares, **changes))
-    return Order(photo, styles, tuple(masks_of(given["mask"], len(styles))), given["start"], settings)
+    settings = within_limits(settings_of(given, shares, **changes))
+    return RunRequest(photo, styles, tuple(masks_of(given["mask"], len(styles))), given["start"], settings)
 
 
 def settings_of(given: Mapping[str, Any], shares: tuple[float, ...] | None, **changes: Any) -> Settings:
-    """The settings from the endpoint's parameters by name, some changed; `shares` are those of the styles."""
+    """The settings of these parameters, some changed; `shares` are the weights of the styles."""
     lambdas = {layer: given[f"lambda_{layer}"] for layer in STYLE_LAYER_WORDS}
     more_lambdas, more_content = _read_table(given["other_layers"])
     single = {name: value for name, value in given.items() if name in SINGLE}
@@ -68,8 +72,8 @@ def settings_of(given: Mapping[str, Any], shares: tuple[float, ...] | None, **ch
     return Settings(**{**chosen, **changes})
 
 
-def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:
-    """The endpoint's parameters by name for these settings, and the fields that the page's controls cannot express."""
+def parameters_of(settings: Settings) -> tuple[dict[str, Any], list[str]]:
+    """The parameters that say these settings, and the names of the settings that the page's controls cannot express."""
     lambdas = {f"lambda_{layer}": settings.style_layers.get(layer, 0) for layer in STYLE_LAYER_WORDS}
     first, more_content = _content_controls(settings.content_layers)
     rows = [
@@ -79,7 +83,8 @@ def values(settings: Settings) -> tuple[dict[str, Any], list[str]]:
     ]
     shares = [*(settings.style_blend or ()), *(1.0,) * LIMITS.styles][: LIMITS.styles]
     given = {name: getattr(settings, name) for name in SINGLE - NOT_ON_PAGE}
-    budget_s = 0 if (settings.max_seconds or PAGE_LIMITS.run_s) >= PAGE_LIMITS.run_s else settings.max_seconds
+    most_s = page_limits().run_s
+    budget_s = 0 if (settings.max_seconds or most_s) >= most_s else settings.max_seconds
     given |= lambdas | {"content_layer": first, "other_layers": rows, "max_seconds": budget_s}
     given |= {f"share_{number}": share for number, share in enumerate(shares, start=1)}
     missing = [name for name in sorted(NOT_ON_PAGE) if getattr(settings, name) != getattr(DEFAULTS, name)]
@@ -122,15 +127,15 @@ def _read_table(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[s
 
 
 def masks_of(layer: str | None, styles: int) -> list[Image.Image]:
-    """The masks in a painted layer: none, one for all styles, or one for each. `ValueError` if a style has no place.
+    """No mask, one mask for all styles, or one for each style. `ValueError` when a style has no place.
 
-    With one style, every brush counts. Several styles are blended if only the first brush was used.
+    A single style goes where any brush painted. Several styles are blended where only the first brush painted.
     """
     if layer is None:
         return []
     whole = pictures.to_mask(layer)
     if styles == 1 or whole.getextrema()[1] == 0:
-        return [whole]  # the engine refuses an empty one
+        return [whole]  # the engine refuses an empty mask with a sentence
     parts = pictures.brush_masks(layer, [ImageColor.getrgb(colour) for colour in BRUSHES.values()])
     if not any(map(_painted, parts[1:])):
         return [whole]
@@ -144,4 +149,4 @@ def masks_of(layer: str | None, styles: int) -> list[Image.Image]:
 
 
 def _painted(mask: Image.Image) -> bool:
-    return mask.getextrema()[1] > 127  # smaller values come from the edge between two brushes
+    return mask.getextrema()[1] > 127  # smaller values are the blend at the edge between two brushes

@@ -1,60 +1,55 @@
-"""Turn what a visitor does into a run, and the run's events into what the page shows."""
+"""The handlers that paint: they turn parameters into a run, and the events of the run into what the page shows."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
-import pandas as pd
 from PIL import Image
 
-from nst import Costs, Degraded, Event, Finished, Result, Settings, Started, Step, stylise_events
+from nst import Costs, Degraded, Event, Finished, Result, Started, Step, stylise_events
 from nst.features.weights import WeightsError
 from nst.images.decode import on_white
 from nst.images.painting import Painting
 from nst.images.timelapse import Timelapse
 from nst.memory import OutOfMemoryError
 from nst.settings import QUALITIES
-from nst.ui.server.devices import on_its_own
-from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.server.devices import on_free_device
+from nst.ui.server.events import Updates
+from nst.ui.server.limits import page_limits
 from nst.ui.stylise import status_text
 from nst.ui.stylise.curve import curve_rows
-from nst.ui.stylise.form import Order, order
+from nst.ui.stylise.form import DEFAULTS, RunRequest, run_request
 
 STREAMS = "Streams (picture, curve, status) while it works."
+PUBLIC = ("picture", "chart", "status")  # what the endpoint gives back, in this order
+SHOWN = (*PUBLIC, "kept")  # what a run on the page changes
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-DEFAULTS = Settings()
 
 
-@dataclass(frozen=True, eq=False)  # gradio hashes what it keeps, and pictures have no hash
+@dataclass(frozen=True, eq=False)  # gradio hashes the value of a State, and pictures have no hash
 class Kept:
-    """What the server keeps for a visitor: the newest picture, and what else can be made of the run."""
+    """What the server keeps for a visitor: the newest picture, and the run that painted it."""
 
     picture: Image.Image
-    size: tuple[int, int]  # (width, height) that the file will have; small levels are scaled up
+    size: tuple[int, int]  # (width, height) of the file; pictures of small levels are scaled up to it
     film: Timelapse
-    order: Order
-    result: Result | None = None  # once the run is finished
-    painting: Painting | None = None  # in other colours than the result's
+    request: RunRequest
+    result: Result | None = None  # None until the run is finished
+    painting: Painting | None = None  # the result's painting in other colours, once they were changed
     text: Mapping[str, str] | None = None  # the recipe of an earlier picture that is shown again
 
-    def in_full(self) -> Painting | None:
+    def painting_on_page(self) -> Painting | None:
         """The finished painting in the colours that the page shows."""
         return self.painting or (self.result and self.result.painting)
 
     def uncoloured(self) -> Image.Image:
         """The picture as it was painted, before it was given the photo's colours."""
         return self.result.painting.recoloured("style", 1.0).picture() if self.result else self.picture
-
-
-# What one yield shows: picture, loss curve, status line, and what the server keeps.
-Shown = tuple[Image.Image | None, pd.DataFrame, str, Kept | None]
 
 
 def stylise(
@@ -94,7 +89,7 @@ def stylise(
     mask: str | None = None,
     mask_edge: float = DEFAULTS.mask_edge,
     max_seconds: float = 0,
-) -> Iterator[tuple[Image.Image | None, pd.DataFrame, str]]:
+) -> Iterator[Updates]:
     """Repaint a photo in the style of another picture. Streams (picture, curve, status) while it works.
 
     Args:
@@ -133,72 +128,68 @@ def stylise(
         colour_amount: How far the colours change, from 0 to 1.
         mask: Where the style goes: white, or painted on nothing; red, green, blue and yellow for styles 1 to 4.
         mask_edge: Width of the mask's soft edge as a share of the longer side.
-        max_seconds: Stop after so many seconds with the picture so far; 0 for no limit.
+        max_seconds: Stop after this many seconds with the picture so far; 0 for no limit.
 
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.
     """
-    for picture, costs, status, _ in paint(*locals().values()):
-        yield picture, costs, status
+    for updates in paint(*locals().values()):
+        yield {name: updates[name] for name in PUBLIC if name in updates}
 
 
 PARAMETERS = tuple(inspect.signature(stylise).parameters)
 
 
-def repaint(*values: Any) -> Iterator[Image.Image | None]:
-    for picture, _, _ in stylise(*values):
-        yield picture
+def repaint(*values: Any) -> Iterator[Updates]:
+    for updates in stylise(*values):
+        yield {name: updates[name] for name in ("picture",) if name in updates}
 
 
-# The same for assistants, as gradio's MCP server needs it (6.31): one output, for of several it makes a text; and the
-# parameters by name, with their words.
+# `repaint` is `stylise` for assistants. gradio's MCP server (6.31) turns several outputs into one text, so `repaint`
+# has one output; and the server reads the parameters and their descriptions from the signature and the docstring.
 repaint.__signature__ = inspect.signature(stylise)
 repaint.__doc__ = stylise.__doc__.replace(STREAMS, "Gives back the finished picture, after some ten seconds.")
 stylise._mcp_type = "not for assistants"
 
 
-def paint(*values: Any) -> Iterator[Shown]:
-    """What `stylise` does, for the page: with what the server keeps of it."""
-    yield from answered(_painted(dict(zip(PARAMETERS, values, strict=True))), _refusal)
+def paint(*values: Any) -> Iterator[Updates]:
+    """Paint as `stylise` does, for the page, which also keeps the run."""
+    yield from with_sentences(_painted(dict(zip(PARAMETERS, values, strict=True))))
 
 
-def go_on(kept: Kept | None, *values: Any) -> Iterator[Shown]:
+def go_on(kept: Kept | None, *values: Any) -> Iterator[Updates]:
     """More steps from the picture on the page, at its size; `values` are those of `stylise`."""
-    yield from answered(_from_here(kept, values), _refusal)
+    yield from with_sentences(_from_here(kept, values))
 
 
-def paint_bigger(kept: Kept | None, *values: Any) -> Iterator[Shown]:
+def paint_bigger(kept: Kept | None, *values: Any) -> Iterator[Updates]:
     """The picture on the page twice as large, with finer strokes; `values` are those of `stylise`."""
-    yield from answered(_from_here(kept, values, times=2), _refusal)
+    yield from with_sentences(_from_here(kept, values, times=2))
 
 
-def _from_here(kept: Kept | None, values: Sequence[Any], times: int = 1) -> Iterator[Shown]:
+def _from_here(kept: Kept | None, values: Sequence[Any], times: int = 1) -> Iterator[Updates]:
     if kept is None:
-        raise ValueError("there is no picture of yours to go on from yet; press Stylise first")
+        raise ValueError("there is no picture of yours yet to continue from; press Stylise first")
     given = {**dict(zip(PARAMETERS, values, strict=True)), "start": kept.uncoloured(), "original_size": False}
     steps = QUALITIES[given["quality"]][1]
-    given["size"] = min(times * max(kept.size), PAGE_LIMITS.size)
+    given["size"] = min(times * max(kept.size), page_limits().size)
     yield from _painted(given, pyramid=False, steps=steps)
 
 
-@on_its_own
-def _painted(device: str, given: Mapping[str, Any], **changes: Any) -> Iterator[Shown]:
-    """The run that was ordered, some settings changed."""
-    run = order(given, device=device, **changes)
+@on_free_device
+def _painted(device: str, given: Mapping[str, Any], **changes: Any) -> Iterator[Updates]:
+    """The run of these parameters, with some settings changed."""
+    run = run_request(given, device=device, **changes)
     yield from _frames(stylise_events(run.photo, run.styles, run.settings, masks=run.masks, start=run.start), run)
 
 
-def _refusal(sentence: str) -> tuple[Any, ...]:
-    return gr.skip(), gr.skip(), sentence, gr.skip()
-
-
-def answered(shown: Iterator[T], refusal: Callable[[str], T]) -> Iterator[T]:
-    """What a run shows. Whatever goes wrong ends in a sentence: `refusal` shows it, and programs are told by an error.
+def with_sentences(stream: Iterator[Updates]) -> Iterator[Updates]:
+    """What a run shows. Any failure ends in a sentence: the page gets it as the status, a program as the error.
 
     Everything else on the page stays as it was.
     """
     try:
-        yield from shown
+        yield from stream
         return
     except (ValueError, WeightsError) as error:
         sentence = _sentence(str(error))
@@ -207,11 +198,11 @@ def answered(shown: Iterator[T], refusal: Callable[[str], T]) -> Iterator[T]:
     except Exception:
         log.exception("a run failed")
         sentence = "Something went wrong on the server and the run was stopped. Please try again."
-    yield refusal(sentence)
+    yield {"status": sentence}
     raise gr.Error(sentence, print_exception=False)
 
 
-def _frames(events: Iterator[Event], run: Order) -> Iterator[Shown]:
+def _frames(events: Iterator[Event], run: RunRequest) -> Iterator[Updates]:
     """What the page shows at the start, at each preview and at the end. Closing it closes the run."""
     history: list[Costs] = []
     film = Timelapse()
@@ -220,20 +211,24 @@ def _frames(events: Iterator[Event], run: Order) -> Iterator[Shown]:
         match event:
             case Started() as started:
                 film.add(started.preview)
-                yield started.preview, curve_rows(()), "Looking at the two pictures ...", None
+                yield _frame(started.preview, history, "Looking at the two pictures ...", None)
             case Step(costs=costs, preview=preview):
                 history.append(costs)
                 if preview is not None:
                     film.add(preview)
                     kept = Kept(preview, started.preview.size, film, run)
-                    yield preview, curve_rows(history), status_text.progress(started, event, history), kept
+                    yield _frame(preview, history, status_text.progress(started, event, history), kept)
             case Degraded(reason=reason):
                 notice = f" {reason}"
             case Finished(result=result):
-                seen = on_white(result.image)
-                film.add(seen)
+                picture = on_white(result.image)
+                film.add(picture)
                 kept = Kept(result.image, result.image.size, film, run, result)
-                yield seen, curve_rows(history), status_text.summary(result) + notice, kept
+                yield _frame(picture, history, status_text.summary(result) + notice, kept)
+
+
+def _frame(picture: Image.Image, history: Sequence[Costs], status: str, kept: Kept | None) -> Updates:
+    return {"picture": picture, "chart": curve_rows(history), "status": status, "kept": kept}
 
 
 def _sentence(message: str) -> str:

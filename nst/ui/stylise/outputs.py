@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import gradio as gr
-from gradio.components import Component
 
 from nst.images import timelapse
 from nst.images.encode import FORMATS
 from nst.ui.server import examples
+from nst.ui.server.events import Components
 from nst.ui.stylise import gallery
 from nst.ui.stylise.after_run import PICTURE_TAB
 from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_of_csv
 from nst.ui.stylise.variants import STRENGTHS, VARIANTS
 
 OPTIONS_TAB = "options-tab"
-Shown = dict[str, Component]
 
 
-def build() -> Shown:
-    """Lay out the outputs inside the current column. By name."""
+def build() -> Components:
+    """Lay out the outputs inside the current column."""
     photo, _, result, costs = examples.first_sight()
     with gr.Tabs(elem_id="views") as views:
-        shown: Shown = {"views": views, **_picture(result), **_compare(photo, result), **_film(), **_options()}
+        shown = Components(views=views, **_picture(result), **_compare(photo, result), **_film(), **_options())
     shown["status"] = gr.Markdown(
         "An example. Press Stylise to paint it yourself, or choose your own pictures.",
         elem_id="status",
         container=False,
     )
-    shown |= _chart(costs)
+    shown.update(_chart(costs))
     with gr.Row(elem_id="take-away"):
         shown["go_on"] = gr.Button("Continue", interactive=False, elem_id="go-on")
         shown["bigger"] = gr.Button("Bigger", interactive=False, elem_id="bigger")
@@ -49,29 +48,29 @@ def build() -> Shown:
     return shown
 
 
-def _picture(result: str) -> Shown:
+def _picture(result: str) -> Components:
     with gr.Tab("Picture", id=PICTURE_TAB):
         picture = gr.Image(
             result,
-            format="jpeg",  # a frame encodes in 2 ms; webp and png take 40
+            format="jpeg",  # encodes a frame in 2 ms; webp and png take 40 ms
             show_label=False,
             interactive=False,
             buttons=["fullscreen"],
             elem_id="picture",
             alt_text="The photo being repainted",
         )
-    return {"picture": picture}
+    return Components(picture=picture)
 
 
-def _compare(photo: str, result: str) -> Shown:
+def _compare(photo: str, result: str) -> Components:
     with gr.Tab("Compare", elem_id="compare-tab"):
         slider = gr.ImageSlider(
             (photo, result), show_label=False, interactive=False, format="jpeg", buttons=[], elem_id="compare"
         )
-    return {"compare": slider}
+    return Components(compare=slider)
 
 
-def _film() -> Shown:
+def _film() -> Components:
     with gr.Tab("Time-lapse", elem_id="film-tab") as tab:
         film = gr.Image(
             show_label=False,
@@ -79,16 +78,16 @@ def _film() -> Shown:
             type="filepath",
             buttons=[],
             elem_id="film",
-            alt_text="The run again",
+            alt_text="The run as a time-lapse",
         )
         with gr.Row(elem_id="film-file"):
             formats = [(kind.words.split(":")[0], key) for key, kind in timelapse.ANIMATION_FORMATS.items()]
             format = gr.Dropdown(formats, value="webp", label="Animation", elem_id="film-format")
             download = gr.DownloadButton("Download", interactive=False, elem_id="film-download")
-    return {"film_tab": tab, "film": film, "film_format": format, "film_download": download}
+    return Components(film_tab=tab, film=film, film_format=format, film_download=download)
 
 
-def _options() -> Shown:
+def _options() -> Components:
     with gr.Tab("Options", id=OPTIONS_TAB, elem_id=OPTIONS_TAB):
         gr.Markdown(
             f"*Show me options*, below the chart, paints {len(VARIANTS)} small pictures here: weaker to stronger, with "
@@ -105,10 +104,10 @@ def _options() -> Shown:
             elem_id="options",
         )
         stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop-options")
-    return {"options": grid, "stop_options": stop}
+    return Components(options=grid, stop_options=stop)
 
 
-def _chart(costs: str) -> Shown:
+def _chart(costs: str) -> Components:
     chart = gr.LinePlot(
         curve_of_csv(costs),
         x=COLUMNS[0],
@@ -131,4 +130,4 @@ def _chart(costs: str) -> Shown:
         interactive=True,
         elem_id="series",
     )
-    return {"chart": chart}
+    return Components(chart=chart)

@@ -1,25 +1,23 @@
-"""Looks that are one click away, each shown as a card with the same cat painted that way."""
+"""Looks that are one click away, each a card with the same cat painted that way; and the scale of Strength."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 import gradio as gr
 
 from nst import Settings
 from nst.settings import STYLE_LAYER_WORDS
 from nst.ui.server import examples
-from nst.ui.server.events import AT_ONCE
-from nst.ui.stylise.form import values
+from nst.ui.server.events import AT_ONCE, Components
+from nst.ui.stylise.form import parameters_of
 
-# The one slider of a newcomer: strength s, from 0 to 100, is beta on a logarithmic scale, beta = alpha * 10^(s / 50).
-# In the browser, where the controls answer at once, and here, for settings that come from elsewhere.
+# Strength s, from 0 to 100, is beta on a logarithmic scale: beta = alpha * 10^(s / 50). It is computed in the browser,
+# where the controls answer at once, and here, for settings that come from elsewhere.
 DEFAULT_STRENGTH = 50  # of alpha 1 and beta 10
 MOST_BETA = 100  # of the page's control
-LEAST_ALPHA = 0.1  # below, strength would run away
+LEAST_ALPHA = 0.1  # smaller ones count as this, because beta / alpha has no bound
 
 BETA_OF_STRENGTH = "(s, alpha) => Math.round(10 * Math.min(100, Math.max(alpha, 0.1) * 10 ** (s / 50))) / 10"
 STRENGTH_OF_BETA = """(alpha, beta) =>
@@ -32,34 +30,20 @@ def beta_of(strength: float, alpha: float) -> float:
 
 
 def strength_of(alpha: float, beta: float) -> int:
-    """Where the slider stands for these weights, from 0 to 100."""
+    """The strength that says these weights, from 0 to 100."""
     return round(min(100, max(0, 50 * math.log10(max(beta, 0.01) / max(alpha, LEAST_ALPHA)))))
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A named look: what it does in a few words, and the settings that make it."""
-
-    words: str
-    settings: Settings
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """Strength, and a value for each of `SET`."""
-        given, _ = values(self.settings)
-        return strength_of(self.settings.alpha, self.settings.beta), *(given[name] for name in SET)
-
-
-PRESETS: dict[str, Preset] = {
-    "Subtle": Preset("the photo, gently painted", Settings(beta=3)),
-    "Classic": Preset("photo and style in balance", Settings()),
-    "Bold": Preset("broad strokes lead", Settings(beta=50, style_scale=1.6)),
-    "Fine strokes": Preset("small strokes, much detail", Settings(beta=20, style_scale=0.5)),
-    "Photo's colours": Preset("the strokes, not the palette", Settings(beta=20, colour="luminance")),
-    "Texture only": Preset("the style alone, from noise", Settings(alpha=0, init="noise")),
+PRESETS: dict[str, Settings] = {
+    "Subtle": Settings(beta=3),
+    "Classic": Settings(),
+    "Bold": Settings(beta=50, style_scale=1.6),
+    "Fine strokes": Settings(beta=20, style_scale=0.5),
+    "Photo's colours": Settings(beta=20, colour="luminance"),
+    "Texture only": Settings(alpha=0, init="noise"),
 }
-# What a card sets: the parameters of the endpoint in which the presets differ.
-SET = ("alpha", "beta", *(f"lambda_{layer}" for layer in STYLE_LAYER_WORDS), "style_scale", "init", "colour")
+# The parameters in which the presets differ.
+DIFFERING = ("alpha", "beta", *(f"lambda_{layer}" for layer in STYLE_LAYER_WORDS), "style_scale", "init", "colour")
 
 
 def cards() -> dict[str, gr.Button]:
@@ -71,7 +55,11 @@ def cards() -> dict[str, gr.Button]:
         }
 
 
-def connect(buttons: dict[str, gr.Button], controls: Sequence[gr.components.Component]) -> None:
-    """Let each card set strength and the controls of `SET`."""
+def connect(buttons: Mapping[str, gr.Button], tab: Components) -> None:
+    """Let each card set the controls in which the presets differ."""
     for name, button in buttons.items():
-        button.click(lambda chosen=PRESETS[name]: chosen.values, None, controls, **AT_ONCE)
+        settings = PRESETS[name]
+        given, _ = parameters_of(settings)
+        updates = {name: given[name] for name in DIFFERING}
+        updates["strength"] = strength_of(settings.alpha, settings.beta)
+        tab.call(button.click, lambda updates=updates: updates, (), updates, **AT_ONCE)

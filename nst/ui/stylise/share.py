@@ -1,8 +1,9 @@
-"""Settings into the page's address and out of it, and out of one of our pictures."""
+"""Settings read from one of our pictures or from the page's address, and the address that holds settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -10,14 +11,16 @@ import gradio as gr
 
 from nst import Settings, recipe
 from nst.settings import KINDS, read_value, write_value
-from nst.ui.stylise.form import DEFAULTS, settings_of, values
+from nst.ui.server.events import Updates
+from nst.ui.stylise.controls import colour_update
+from nst.ui.stylise.form import DEFAULTS, PAGE_DEFAULTS, PICTURES, parameters_of, settings_of
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.presets import beta_of, strength_of
 
 LONGEST_QUERY = 8_192  # characters; an address that names every layer has half of them
 LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
 
-# In the browser: query -> this page's address with it. The page takes that address without loading again.
+# Query -> this page's address with it, which the browser then shows without loading the page again.
 SHOW_LINK = """query => {
     const link = new URL(location.href);
     link.search = query;
@@ -26,38 +29,42 @@ SHOW_LINK = """query => {
 }"""
 
 
-def restore(path: str | None) -> tuple[object, ...]:
-    """A picture's recipe in the controls -> (status, strength, one value for each of `RESTORED`)."""
+RESTORED = ("strength", *(name for name in PARAMETERS if name not in PICTURES))  # the controls that settings set
+
+
+def restore(path: str | None) -> Updates:
+    """Set the controls by the recipe in one of our PNGs; the status says what it could not set."""
     if path is None:
-        return (gr.skip(),) * (2 + len(RESTORED))
+        return {}
     try:
         found = recipe.read(path)
     except ValueError as error:
-        return (f"No settings restored: {error}.", gr.skip(), *(gr.skip(),) * len(RESTORED))
-    missing = values(found.settings)[1]
+        return {"status": f"No settings restored: {error}."}
+    missing = parameters_of(found.settings)[1]
     status = f"Settings restored: a picture of {found.width} x {found.height} px painted in {found.steps} steps."
     if missing:
         status += f" The page has no control for {', '.join(missing)}."
     if "start" in found.inputs:
-        status += " It was painted on from another picture: give that one under Advanced."
-    return status, *controls_of(found.settings)
+        status += " The run started from another picture: choose that picture under Advanced."
+    return {"status": status, **controls_of(found.settings)}
 
 
-def from_address(request: gr.Request) -> tuple[object, ...]:
-    """The settings of the page's address, `?strength=70&style_scale=2`, in the controls -> the same as `restore`."""
+def from_address(request: gr.Request) -> Updates:
+    """Set the controls by the page's address, such as `?strength=70&style_scale=2`."""
     given = dict(request.query_params)
     changes, notices = from_query(given)
     if "strength" in given:
         notices += _by_strength(given["strength"], changes)
     if not changes and not notices:
-        return (gr.skip(),) * (2 + len(RESTORED))
-    settings = Settings(**changes)
-    missing = [f"{name} in the address is ignored: the page has no control for it." for name in values(settings)[1]]
-    return " ".join(["Settings taken from the address.", *notices, *missing]), *controls_of(settings)
+        return {}
+    settings = replace(PAGE_DEFAULTS, **changes)
+    missing = parameters_of(settings)[1]
+    notices += [f"{name} in the address is ignored: the page has no control for it." for name in missing]
+    return {"status": " ".join(["Settings taken from the address.", *notices]), **controls_of(settings)}
 
 
 def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
-    """Add to `changes` the beta for the strength that the address gives in its place. Returns notices."""
+    """Add to `changes` the beta of a strength, which an address may hold instead -> notices."""
     try:
         strength = float(written)
         if not 0 <= strength <= 100:
@@ -70,27 +77,24 @@ def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
     return []
 
 
-def query_of(*given: Any) -> str:
-    """The query for these parameters of `stylise`, in their order. Pictures cannot be part of an address."""
+def show_query(*values: Any) -> Updates:
+    """The controls' settings as the query of an address, without pictures; `values` are those of `stylise`."""
     try:
-        settings = settings_of(dict(zip(PARAMETERS, given, strict=True)), shares=None)
+        settings = settings_of(dict(zip(PARAMETERS, values, strict=True)), shares=None)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    return to_query(settings)
+    return {"link": to_query(settings, PAGE_DEFAULTS)}
 
 
-def controls_of(settings: Settings) -> tuple[object, ...]:
-    """The controls for these settings: strength, and a value for each of `RESTORED`."""
-    given, _ = values(settings)
-    return strength_of(settings.alpha, settings.beta), *(given[name] for name in RESTORED)
+def controls_of(settings: Settings) -> Updates:
+    """A value for each of `RESTORED`."""
+    given, _ = parameters_of(settings)
+    return {**given, "strength": strength_of(settings.alpha, settings.beta), "colour": colour_update(settings.colour)}
 
 
-RESTORED = tuple(name for name in PARAMETERS if name in values(DEFAULTS)[0])
-
-
-def to_query(settings: Settings) -> str:
-    """What differs from the defaults, for the page's address: `beta=40&style_layers=relu1_1:0.3,relu2_1:0`."""
-    changed = {name: getattr(settings, name) for name in KINDS if getattr(settings, name) != getattr(DEFAULTS, name)}
+def to_query(settings: Settings, usual: Settings = DEFAULTS) -> str:
+    """What differs from the usual settings, for an address: `beta=40&style_layers=relu1_1:0.3,relu2_1:0`."""
+    changed = {name: getattr(settings, name) for name in KINDS if getattr(settings, name) != getattr(usual, name)}
     written = {name: write_value(name, value) for name, value in changed.items()}
     return urlencode(written, safe=":,", quote_via=quote)
 

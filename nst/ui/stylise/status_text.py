@@ -1,4 +1,4 @@
-"""What a run is doing, in words that need no lecture."""
+"""The status line: what a run is doing, in words that need no lecture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nst import Costs, Result, Settings, Started, Step
 
 LOOK_BACK_STEPS = 10
-HARDLY = 0.01  # share of J: less gain in so many steps is hardly to be seen
+BARELY = 0.01  # share of J; a smaller gain over `LOOK_BACK_STEPS` is barely visible
 
 
 def progress(started: Started, step: Step, history: Sequence[Costs]) -> str:
@@ -29,14 +29,14 @@ def summary(result: Result) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As exactly as a forecast deserves: 4 s, 35 s, 3 min."""
+    """Seconds rounded as a forecast may be: 4 s, 35 s, 3 min."""
     if seconds < 10:
         return f"{max(1, round(seconds))} s"
     return f"{5 * round(seconds / 5)} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def matched(costs: Costs, settings: Settings) -> str:
-    """How much of the style, or of the content where no style is asked for, is there. Balanced costs are shares."""
+    """How much of the style is reached, or of the content where beta is 0. Empty when costs are no shares."""
     if not settings.balance:
         return ""
     layers, cost, name = (
@@ -49,8 +49,8 @@ def matched(costs: Costs, settings: Settings) -> str:
 
 
 def trend(history: Sequence[Costs]) -> str:
-    """Whether it pays to wait, from the last steps of the level; empty until there are enough of them."""
+    """Whether waiting pays, from the last steps of the level; empty while there are too few."""
     if len(history) <= LOOK_BACK_STEPS or history[-1].level != history[-1 - LOOK_BACK_STEPS].level:
         return ""
     earlier, now = history[-1 - LOOK_BACK_STEPS].total, history[-1].total
-    return "barely changing: you can stop" if earlier - now < HARDLY * earlier else "still improving"
+    return "barely changing: you can stop" if earlier - now < BARELY * earlier else "still improving"

@@ -16,7 +16,7 @@ from nst.explain import channels, layer_studies
 from nst.explain.look import Look, cut, look_at, strongest_patches
 from nst.ui.explain import views
 from nst.ui.explain.heatmaps import SCALES, matrix_figure
-from nst.ui.explain.overlays import ABOVE, BELOW, overlay, sheet
+from nst.ui.explain.views import ABOVE, BELOW, overlay, sheet
 from nst.ui.server import examples
 
 PHOTO, STYLE, RESULT, _ = examples.first_sight()
@@ -31,15 +31,17 @@ def look() -> Look:
 @pytest.mark.parametrize("ordering", channels.ORDERINGS)
 @pytest.mark.parametrize("kind", channels.KINDS)
 def test_a_cell_tells_its_channels_and_the_matrix_entry(look: Look, kind: str, ordering: str) -> None:
-    figure, words, pairs = views.show_matrix("style", "relu2_1", kind, ordering, "logarithm", *GIVEN)
-    (heat,) = figure.data
+    updates = views.show_matrix("style", "relu2_1", kind, ordering, "logarithm", *GIVEN)
+    (heat,), words = updates["matrix"].data, updates["matrix_words"]
     block = look.block("relu2_1")
     entries = channels.matrix(block, kind)
     for row, column in ((0, 0), (3, 77), (127, 5)):
         k, m = int(heat.y[row]), int(heat.x[column])
         assert np.asarray(heat.customdata)[row, column] == pytest.approx(entries[k, m], rel=1e-5, abs=1e-8)
     assert "144 x 192 positions x 128 channels" in words or "192 x 144 positions x 128 channels" in words
-    assert pairs.value == views.pair_name(*[getattr(channels.strongest_pairs(block, kind)[0], n) for n in "km"])
+    assert updates["pairs"].value == views.pair_name(
+        *[getattr(channels.strongest_pairs(block, kind)[0], n) for n in "km"]
+    )
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -54,12 +56,13 @@ def test_a_scale_keeps_order_and_sign(scale: str) -> None:
 
 @pytest.mark.parametrize("kind", channels.KINDS)
 def test_the_number_under_the_product_map_is_the_matrix_entry(look: Look, kind: str) -> None:
-    sentence, number, *maps = views.show_pair("style", "relu3_1", kind, 12, 40, *GIVEN)
+    updates = views.show_pair("style", "relu3_1", kind, 12, 40, *GIVEN)
+    sentence, number = updates.pop("relation"), updates.pop("entry")
     entry = channels.matrix(look.block("relu3_1"), kind)[12, 40]
     told = float(re.search(r"\*\*([^*]+)\*\*", number)[1])
     assert told == pytest.approx(entry, rel=1e-3)
     assert {"12", "40"} <= set(re.findall(r"\d+", sentence))
-    assert len(maps) == 5
+    assert set(updates) == {"map_k", "patches_k", "map_m", "patches_m", "product"}
     assert "24 x 24 pixels" in number
 
 
@@ -93,13 +96,13 @@ def test_the_result_is_the_examples_until_there_is_one() -> None:
 
 
 def test_the_result_has_become_the_styles() -> None:
-    matrices, bars, words = views.show_comparison("relu3_1", "gram", "energy", "linear", *GIVEN)
-    photo, style, result, difference = (np.asarray(trace.customdata) for trace in matrices.data)
+    updates = views.show_comparison("relu3_1", "gram", "energy", "linear", *GIVEN)
+    photo, style, result, difference = (np.asarray(trace.customdata) for trace in updates["matrices"].data)
     assert np.abs(result - style).sum() < 0.5 * np.abs(photo - style).sum()
     np.testing.assert_allclose(difference, result - style, rtol=1e-4, atol=1e-3 * style.max())
-    before, after = (np.asarray(trace.y) for trace in bars.data)
+    before, after = (np.asarray(trace.y) for trace in updates["bars"].data)
     assert (after < before).all()
-    assert "relu3_1" in words
+    assert "relu3_1" in updates["compare_words"]
 
 
 def test_wrong_channels_end_in_a_sentence() -> None:
@@ -109,12 +112,12 @@ def test_wrong_channels_end_in_a_sentence() -> None:
 
 def test_every_example_has_its_studies() -> None:
     for path in examples.styles().values():
-        textures, _ = views.shipped_studies(None, path)
+        textures = views.show_shipped_studies(None, path)["textures"]
         assert [layer for _, layer in textures] == list(layer_studies.TEXTURE_LAYERS)
     for path in examples.photos().values():
-        _, contents = views.shipped_studies(path, None)
+        contents = views.show_shipped_studies(path, None)["contents"]
         assert [layer for _, layer in contents] == list(layer_studies.CONTENT_LAYERS)
-    assert views.shipped_studies(None, "/somewhere/mine.jpg") == ([], [])
+    assert views.show_shipped_studies(None, "/somewhere/mine.jpg") == {"textures": [], "contents": []}
 
 
 @pytest.mark.browser

@@ -10,7 +10,7 @@ import torch
 
 from nst.device import device_names
 from nst.ui.server import devices
-from nst.ui.server.devices import Devices, on_its_own
+from nst.ui.server.devices import Devices, on_free_device
 
 
 def test_gpus_are_named_one_by_one_and_one_alone_is_chosen_automatically(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,11 +23,12 @@ def test_gpus_are_named_one_by_one_and_one_alone_is_chosen_automatically(monkeyp
 
 
 def test_runs_at_the_same_time_are_on_different_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "DEVICES", Devices(["cuda:0", "cuda:1"]))
+    pool = Devices(["cuda:0", "cuda:1"])
+    monkeypatch.setattr(devices, "devices", lambda: pool)
     all_there = threading.Barrier(2, timeout=10)
     seen: list[str] = []
 
-    @on_its_own
+    @on_free_device
     def run(device: str, number: int, *, step: int) -> Iterator[int]:
         seen.append(device)
         all_there.wait()  # breaks unless two runs are on at once
@@ -45,9 +46,9 @@ def test_runs_at_the_same_time_are_on_different_devices(monkeypatch: pytest.Monk
 
 def test_a_device_is_free_again_after_an_error_and_when_a_run_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Devices(["cuda:0", "cuda:1"])
-    monkeypatch.setattr(devices, "DEVICES", pool)
+    monkeypatch.setattr(devices, "devices", lambda: pool)
 
-    @on_its_own
+    @on_free_device
     def run(device: str) -> Iterator[str]:
         yield device
         raise ValueError("broken")
@@ -62,9 +63,10 @@ def test_a_device_is_free_again_after_an_error_and_when_a_run_is_closed(monkeypa
 
 
 def test_with_one_device_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "DEVICES", Devices(["auto"]))
+    pool = Devices(["auto"])
+    monkeypatch.setattr(devices, "devices", lambda: pool)
 
-    @on_its_own
+    @on_free_device
     def run(device: str) -> Iterator[str]:
         yield device
 

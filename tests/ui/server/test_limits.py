@@ -17,30 +17,30 @@ from starlette.middleware import Middleware
 
 from nst import Settings
 from nst.ui import build, launch_options
-from nst.ui.server import gate, limits
-from nst.ui.server.events import ON_DEVICE
+from nst.ui.server import gate
+from nst.ui.server.events import on_device
 from nst.ui.server.gate import Gate, Windows
-from nst.ui.server.limits import Limits
+from nst.ui.server.limits import PageLimits, page_limits, within_limits
 
 
 def test_each_limit_has_its_own_variable_and_takes_what_it_says() -> None:
-    assert Limits.of({}) == Limits()
-    for item in dataclasses.fields(Limits):
+    assert PageLimits.of({}) == PageLimits()
+    for item in dataclasses.fields(PageLimits):
         variable, (low, high) = item.metadata["variable"], item.metadata["range"]
         assert low <= item.default <= high
-        assert Limits.of({variable: str(high)}) == dataclasses.replace(Limits(), **{item.name: high})
+        assert PageLimits.of({variable: str(high)}) == dataclasses.replace(PageLimits(), **{item.name: high})
         for bad in (str(low - 1), str(high + 1), "", "many", "1e3", "²", "9" * 5000):
             with pytest.raises(ValueError, match=f"{variable}=.* give one, or unset it"):
-                Limits.of({variable: bad})
+                PageLimits.of({variable: bad})
 
 
 def test_a_visitors_run_has_a_budget_and_a_largest_size() -> None:
-    most = limits.PAGE_LIMITS
-    assert limits.within(Settings()).max_seconds == most.run_s
-    assert limits.within(Settings(max_seconds=5.0)).max_seconds == 5
-    assert limits.within(Settings(max_seconds=80_000.0)).max_seconds == most.run_s
+    most = page_limits()
+    assert within_limits(Settings()).max_seconds == most.run_s
+    assert within_limits(Settings(max_seconds=5.0)).max_seconds == 5
+    assert within_limits(Settings(max_seconds=80_000.0)).max_seconds == most.run_s
     with pytest.raises(ValueError, match=f"over this page's limit of {most.size} px; choose a smaller one"):
-        limits.within(Settings(size=most.size + 1))
+        within_limits(Settings(size=most.size + 1))
 
 
 def test_the_window_slides_and_says_how_long_to_wait() -> None:
@@ -86,7 +86,7 @@ def test_windows_count_right_with_many_threads() -> None:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch):
     """A small page whose one run goes on until it is let go, behind a gate for two starts a minute."""
-    monkeypatch.setattr(gate, "PAGE_LIMITS", dataclasses.replace(Limits(), starts=2, address_factor=2))
+    monkeypatch.setattr(gate, "page_limits", lambda: PageLimits(starts=2, address_factor=2))
     go, begun = threading.Event(), threading.Event()
 
     def run():
@@ -95,7 +95,7 @@ def slow(monkeypatch: pytest.MonkeyPatch):
         yield "done"
 
     with gr.Blocks() as page:
-        gr.on([], run, None, gr.Textbox(), api_name="run", **ON_DEVICE)
+        gr.on([], run, None, gr.Textbox(), api_name="run", **on_device())
     page.queue(max_size=20, api_open=False)
     options = {"app_kwargs": {"middleware": [Middleware(Gate)]}}
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
@@ -110,7 +110,7 @@ def start(address: str, session: str = "a", visitor: str = "1.2.3.4") -> httpx.R
 
 
 def test_a_full_queue_is_told_in_minutes(slow: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "PAGE_LIMITS", dataclasses.replace(Limits(), queue=1))
+    monkeypatch.setattr(gate, "page_limits", lambda: PageLimits(queue=1))
     assert start(slow.address).status_code == 200
     assert slow.begun.wait(10)
     assert start(slow.address, "b").status_code == 200  # waits
@@ -163,7 +163,7 @@ def test_a_refused_click_says_why_and_gives_the_button_back(page: Page, monkeypa
 
 def test_the_readme_tells_every_limit_with_its_default_and_variable() -> None:
     readme = (Path(__file__).resolve().parents[3] / "README.md").read_text()
-    for item in dataclasses.fields(Limits):
+    for item in dataclasses.fields(PageLimits):
         (row,) = [line for line in readme.splitlines() if f"| `{item.metadata['variable']}` |" in line]
         assert str(item.default) in re.findall(r"\d+", row.split("|")[2]), row
 
@@ -178,8 +178,8 @@ def test_what_waits_on_the_page_is_a_run_and_passes_the_gate() -> None:
         *("paint_textures", "paint_contents", "paint_playground"),
     }
     assert page.api_open is False
-    assert page._queue.max_size == limits.PAGE_LIMITS.queue + 1
+    assert page._queue.max_size == page_limits().queue + 1
     options = launch_options()
     assert [item.cls for item in options["app_kwargs"]["middleware"]] == [Gate]
-    assert options["max_file_size"] == f"{limits.PAGE_LIMITS.upload_mb}mb"
+    assert options["max_file_size"] == f"{page_limits().upload_mb}mb"
     assert (options["show_error"], options["enable_monitoring"], page.analytics_enabled) == (False, False, False)

@@ -17,13 +17,12 @@ from serving import usual_values
 
 import nst
 from nst.ui.server import examples
-from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.server.limits import page_limits
 from nst.ui.stylise import handlers
-from nst.ui.stylise.form import order
+from nst.ui.stylise.form import PICTURES, run_request
 from nst.ui.stylise.handlers import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[3]
-PICTURES = ("photo", "style", "style_2", "style_3", "style_4", "mask", "start")
 SLOWEST_S = 5.0
 WRONG = [
     *(None, "", "abc", "relu9_9", "../../etc/passwd", "\0", "🎨" * 300, "1e999", "NaN", True, False),
@@ -105,12 +104,12 @@ def test_what_passes_gradios_checks_ends_in_a_sentence_or_settings() -> None:
         wrong = {name: value for name, value in wrong.items() if name not in PICTURES}
         if isinstance(wrong.get("other_layers", []), list):  # a table always is
             try:
-                settings = order({**usual, **wrong}).settings
+                settings = run_request({**usual, **wrong}).settings
             except ValueError:  # any other error fails
                 continue
             legal += 1
-            assert settings.size <= PAGE_LIMITS.size
-            assert 0 < settings.max_seconds <= PAGE_LIMITS.run_s
+            assert settings.size <= page_limits().size
+            assert 0 < settings.max_seconds <= page_limits().run_s
     assert 500 < legal < 3000
 
 

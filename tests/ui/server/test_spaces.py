@@ -173,30 +173,34 @@ RUN_IN_FORK = """
 import json, sys
 import spaces
 sys.path.insert(0, "tests")
-from test_requests import usual
-from nst.ui import build, examples, forecast, handlers, options, zero
-from nst.ui.handlers import PARAMETERS
+from serving import usual_values
+from nst.ui import build
+from nst.ui.server import examples
+from nst.ui.stylise import expected_time, handlers, variants, zerogpu
+from nst.ui.stylise.handlers import PARAMETERS
 
 page = build()
-wrapped = [function.fn.__name__ for function in page.fns.values() if hasattr(function.fn, "__wrapped__")]
-given = {**usual(*examples.first_sight()[:2]), "size": 64, "other_layers": []}
-assert forecast.expected(None, *given.values()).startswith("About")
+handlers_of_page = [getattr(function.fn, "__wrapped__", None) for function in page.fns.values()]
+wrapped = [handler.__name__ for handler in handlers_of_page if hasattr(handler, "__wrapped__")]
+given = {**usual_values(*examples.first_sight()[:2]), "size": 64, "other_layers": []}
+assert expected_time.show_expected(None, *given.values())["expected"].startswith("About")
 paint, go_on, stylise, repaint, grid = (
-    zero.on_zerogpu(handler, PARAMETERS)
-    for handler in (handlers.paint, handlers.go_on, handlers.stylise, handlers.repaint, options.paint)
+    zerogpu.on_zerogpu(handler, PARAMETERS)
+    for handler in (handlers.paint, handlers.go_on, handlers.stylise, handlers.repaint, variants.paint)
 )
-*_, (picture, curve, status, kept) = paint(*given.values())
-*_, (_, _, again, _) = go_on(kept, *given.values())
-*_, (_, _, public) = stylise(*given.values())
-options.VARIANTS = options.VARIANTS[:1]
-*_, (painted, _) = grid(*given.values())
-large = zero.needed_s({**given, "size": 1024, "quality": "fine"})
+*_, painted = paint(*given.values())
+*_, again = go_on(painted["kept"], *given.values())
+*_, public = stylise(*given.values())
+variants.VARIANTS = variants.VARIANTS[:1]
+*_, options = grid(*given.values())
+statuses = [updates["status"] for updates in (painted, again, public)]
+large = zerogpu.needed_s({**given, "size": 1024, "quality": "fine"})
 try:
-    refused = [shown[2] for shown in paint(*{**given, "photo": None}.values())]
+    refused = [updates["status"] for updates in paint(*{**given, "photo": None}.values())]
 except Exception as error:
     refused = str(error)
 import torch
-print(json.dumps([sorted(set(wrapped)), picture.size, status, again, public, len(painted), spaces.asked, large,
+print(json.dumps([sorted(set(wrapped)), painted["picture"].size, statuses, len(options["options"]), spaces.asked, large,
     refused, torch.cuda.is_initialized()]))
 """
 
@@ -207,15 +211,13 @@ def test_runs_work_in_zerogpus_forked_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RUN_IN_FORK]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]
-    wrapped, size, status, again, public, painted, asked, large, refused, initialised = json.loads(
-        done.stdout.splitlines()[-1]
-    )
+    wrapped, size, statuses, painted, asked, large, refused, initialised = json.loads(done.stdout.splitlines()[-1])
     assert wrapped == [
         *("go_on", "paint", "paint_bigger", "paint_contents", "paint_playground", "paint_textures"),
         *("repaint", "stylise"),
     ]
     assert max(size) == 64
-    assert all(words.startswith("Finished: 64 x") for words in (status, again, public))
+    assert all(words.startswith("Finished: 64 x") for words in statuses)
     assert painted == 1
     assert all(10 <= seconds <= 15 for seconds in asked[:-1]), "little is asked for a small picture"
     assert asked[-1] == 30

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
-import gradio as gr
 import httpx
 import numpy as np
 import png
@@ -23,13 +22,13 @@ from PIL import Image, ImageColor
 
 import nst
 from nst import Settings, recipe
-from nst.settings import QUALITIES, STYLE_LAYER_WORDS
+from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
 from nst.ui.server import examples, uploads
 from nst.ui.stylise import after_run, handlers, share, status_text
+from nst.ui.stylise.controls import PAGE_COLOURS
 from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_rows
-from nst.ui.stylise.form import BRUSHES, masks_of, order
+from nst.ui.stylise.form import BRUSHES, PICTURES, masks_of, run_request
 
-NOT_RESTORED = ("style_2", "style_3", "style_4", "mask", "start")  # pictures
 SMALL = {"size": 128, "quality": "draft"}
 
 
@@ -154,7 +153,7 @@ def test_cancelling_a_client_ends_the_run_within_a_step(
 def test_a_size_that_is_no_whole_number_is_named_in_the_answer(size: float | None) -> None:
     photo, style, _, _ = examples.first_sight()
     answers = handlers.stylise(photo, style, 1, 10, *[0.2] * 5, "relu4_2", size, "draft", "lbfgs", "content", 0, 0)
-    assert "must be a whole number" in next(answers)[2]
+    assert "must be a whole number" in next(answers)["status"]
 
 
 def test_a_path_that_was_not_uploaded_is_refused(address: str) -> None:
@@ -173,7 +172,7 @@ def test_an_unexpected_fault_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(handlers, "stylise_events", broken)
     photo, style, _, _ = examples.first_sight()
     answers = handlers.stylise(photo, style, 1, 10, *[0.2] * 5, "relu4_2", 64, "draft", "lbfgs", "content", 0, 0)
-    assert "secret" not in next(answers)[2]
+    assert "secret" not in next(answers)["status"]
     with pytest.raises(Exception, match="Something went wrong on the server") as caught:
         next(answers)
     assert "secret" not in str(caught.value)
@@ -250,25 +249,26 @@ def kept() -> handlers.Kept:
     given |= {"photo": photo, "style": style, "content_layer": "relu4_2", "size": 64, "seed": 3, "alpha": 1, "beta": 20}
     given |= {f"lambda_{layer}": 0.25 for layer in STYLE_LAYER_WORDS}
     given |= {"quality": "draft", "optimiser": "lbfgs", "init": "content", "total_variation": 2.0}
-    *_, (_, _, _, last) = handlers._painted(given, pyramid=False, steps=3)
-    return last
+    *_, last = handlers._painted(given, pyramid=False, steps=3)
+    return last["kept"]
 
 
 def test_colours_of_the_finished_picture_change_without_a_run(kept: handlers.Kept) -> None:
-    picture, changed, _, compared = after_run.recolour(kept, "luminance", 1.0, "after", "png")
+    updates = after_run.recolour(kept, "luminance", 1.0, "after", "png")
+    picture = updates["picture"]
     assert picture.size == kept.picture.size
     assert picture.tobytes() == kept.result.painting.recoloured("luminance", 1.0).picture().tobytes()
     assert picture.tobytes() != kept.picture.tobytes()
-    assert compared[1].tobytes() == picture.tobytes()
-    back, *_ = after_run.recolour(changed, "style", 1.0, "after", "png")
-    assert back.tobytes() == kept.picture.tobytes(), "changing colours must not wear the picture out"
+    assert updates["compare"][1].tobytes() == picture.tobytes()
+    back = after_run.recolour(updates["kept"], "style", 1.0, "after", "png")
+    assert back["picture"].tobytes() == kept.picture.tobytes(), "changing colours must not wear the picture out"
 
 
 @pytest.mark.parametrize(
     ("format", "suffix", "mode"), [("png", ".png", "RGB"), ("jpeg", ".jpg", "RGB"), ("webp", ".webp", "RGB")]
 )
 def test_the_file_has_the_format_asked_for(kept: handlers.Kept, format: str, suffix: str, mode: str) -> None:
-    path = Path(after_run.file_of(kept, format).value["path"])
+    path = Path(after_run.saved(kept, format))
     assert path.suffix == suffix
     file = Image.open(path)
     assert (file.size, file.mode) == (kept.picture.size, mode)
@@ -276,7 +276,7 @@ def test_the_file_has_the_format_asked_for(kept: handlers.Kept, format: str, suf
 
 def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(kept: handlers.Kept) -> None:
     def levels(of: handlers.Kept) -> int:
-        rows = list(png.Reader(filename=after_run.file_of(of, "png16").value["path"]).asDirect()[2])
+        rows = list(png.Reader(filename=after_run.saved(of, "png16")).asDirect()[2])
         return len({value for row in rows for value in row})
 
     assert levels(kept) > 500
@@ -284,21 +284,22 @@ def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(
 
 
 def test_the_png_says_how_it_was_painted_and_sets_the_controls_again(kept: handlers.Kept) -> None:
-    path = after_run.file_of(kept, "png").value["path"]
-    status, strength, *given = share.restore(path)
-    restored = dict(zip(share.RESTORED, given, strict=True))
+    path = after_run.show_file(kept, "png")["download"].value["path"]
+    restored = share.restore(path)
+    assert set(restored) == {"status", *share.RESTORED}, "an update for every control, and for nothing else"
+    status, strength = restored.pop("status"), restored.pop("strength")
     assert status.startswith("Settings restored: a picture of 64 x")
     assert "no control for pyramid, steps" in status
     assert strength == 65
-    again = order({**restored, "photo": "a", "style": "b", **dict.fromkeys(NOT_RESTORED)})
+    again = run_request({**dict.fromkeys(PICTURES), **restored, "photo": "a", "style": "b"})
     wanted = dataclasses.replace(kept.result.settings, pyramid=True, steps=None, style_blend=(1.0,))
     assert again.settings == wanted
     assert str(examples.FOLDER) not in Path(path).read_bytes().decode("latin1"), "no path of the server"
 
 
 def test_colours_changed_after_the_run_are_in_the_recipe(kept: handlers.Kept) -> None:
-    _, _, file, _ = after_run.recolour(kept, "pca", 0.5, "after", "png")
-    settings = recipe.read(file.value["path"]).settings
+    updates = after_run.recolour(kept, "pca", 0.5, "after", "png")
+    settings = recipe.read(updates["download"].value["path"]).settings
     assert (settings.colour, settings.colour_amount) == ("pca", 0.5)
 
 
@@ -313,17 +314,17 @@ def untouched(client: Client) -> dict[str, object]:
 
 def opened(query: str) -> tuple[str, dict[str, object]]:
     """What the page shows when it is opened with this query: the status, and controls by name."""
-    status, _, *controls = share.from_address(SimpleNamespace(query_params=dict(parse_qsl(query))))
-    return status, dict(zip(share.RESTORED, controls, strict=True))
+    shown = share.from_address(SimpleNamespace(query_params=dict(parse_qsl(query))))
+    return shown["status"], {name: shown[name] for name in share.RESTORED if name != "strength"}
 
 
 def test_a_link_of_untouched_controls_is_empty(untouched: dict[str, object]) -> None:
-    assert share.query_of(*untouched.values()) == ""
+    assert share.show_query(*untouched.values())["link"] == ""
 
 
 def test_a_link_leaves_the_controls_alone_that_it_does_not_name(untouched: dict[str, object]) -> None:
     _, controls = opened("seed=7")
-    assert controls == {name: untouched[name] for name in share.RESTORED} | {"seed": 7}
+    assert controls == {name: untouched[name] for name in controls} | {"seed": 7}
 
 
 CONTENT = [  # content layers that the page can express
@@ -342,8 +343,8 @@ def test_weights_of_content_layers_in_the_address_reach_the_run(layers: dict, un
     query = share.to_query(Settings(content_layers=layers))
     status, controls = opened(query)
     assert "ignored" not in status
-    assert order({**untouched, **controls, "photo": "a", "style": "b"}).settings.content_layers == layers
-    again = share.query_of(*{**untouched, **controls}.values())
+    assert run_request({**untouched, **controls, "photo": "a", "style": "b"}).settings.content_layers == layers
+    again = share.show_query(*{**untouched, **controls}.values())["link"]
     assert Settings(**share.from_query(again)[0]).content_layers == layers
 
 
@@ -352,7 +353,7 @@ def test_what_the_page_cannot_express_is_said_and_changes_nothing(query: str, un
     name = query.partition("=")[0]
     status, controls = opened(query)
     assert f"{name} in the address is ignored: the page has no control for it." in status
-    assert controls == {name: untouched[name] for name in share.RESTORED}
+    assert controls == {name: untouched[name] for name in controls}
 
 
 def test_numbers_that_a_control_cannot_send_end_in_a_sentence_with_the_limit(untouched: dict[str, object]) -> None:
@@ -365,7 +366,35 @@ def test_numbers_that_a_control_cannot_send_end_in_a_sentence_with_the_limit(unt
         ("other_layers", [["relu1_2", 0, -1]], r"relu1_2 has -1 in the table of layers; give a number from 0 to"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            order({**untouched, "photo": "a", "style": "b", name: value})
+            run_request({**untouched, "photo": "a", "style": "b", name: value})
+
+
+@pytest.mark.parametrize("method", CHOICES["colour"])
+def test_a_recipe_sets_colours_that_the_page_does_not_offer(kept: handlers.Kept, method: str) -> None:
+    path = after_run.recolour(kept, method, 1.0, "after", "png")["download"].value["path"]
+    colour = share.restore(path)["colour"]
+    if method in PAGE_COLOURS:
+        assert colour == method
+    else:
+        assert colour.value == method
+        assert [value for _, value in colour.choices] == [*PAGE_COLOURS, method]
+
+
+def test_the_endpoint_takes_all_colours_and_the_page_offers_four(client: Client, inputs: dict[str, object]) -> None:
+    parameters = client.view_api(return_format="dict")["named_endpoints"]["/stylise"]["parameters"]
+    (colour,) = [item for item in parameters if item["parameter_name"] == "colour"]
+    assert colour["type"]["enum"] == list(CHOICES["colour"])
+    offered = [item for item in client.config["components"] if item["props"].get("label") == "Colours"]
+    assert [choice for choice, _ in offered[0]["props"]["choices"]] == [
+        "style: the style picture's colours",
+        "luminance: the photo's colours, the painting's light and dark",
+        "linear: the photo's palette, moved as little as possible",
+        "histogram: the photo's palette, shade by shade",
+    ]
+    *_, status = client.predict(**inputs, **SMALL, colour="pca", api_name="/stylise")
+    assert status.startswith("Finished")
+    with pytest.raises(AppError, match="Colour='linear' is not known; choose from style, luminance, symmetric"):
+        client.predict(**inputs, **SMALL, colour="linear", api_name="/stylise")
 
 
 @pytest.mark.parametrize("kind", ["foreign", "text"])
@@ -375,9 +404,9 @@ def test_a_foreign_file_restores_nothing_and_says_why(kind: str, tmp_path: Path)
         Image.new("RGB", (20, 20)).save(path)
     else:
         path.write_text("hello")
-    status, *rest = share.restore(str(path))
-    assert status.startswith("No settings restored: this")
-    assert all(isinstance(value, dict) and "value" not in value for value in rest), "every control stays"
+    updates = share.restore(str(path))
+    assert updates["status"].startswith("No settings restored: this")
+    assert set(updates) == {"status"}, "every control stays"
 
 
 def test_go_on_and_bigger_start_from_the_picture(kept: handlers.Kept) -> None:
@@ -385,17 +414,17 @@ def test_go_on_and_bigger_start_from_the_picture(kept: handlers.Kept) -> None:
     values = [photo, style, 1, 10, *[0.2] * 5, "relu4_2", 64, "draft", "lbfgs", "content", 0, 0]
     defaults = [item.default for item in list(inspect.signature(handlers.stylise).parameters.values())[len(values) :]]
     for handler, longer in ((handlers.go_on, 64), (handlers.paint_bigger, 128)):
-        *_, (picture, _, _, after) = handler(kept, *values, *defaults)
-        assert max(picture.size) == longer
+        *_, updates = handler(kept, *values, *defaults)
+        after = updates["kept"]
+        assert max(updates["picture"].size) == longer
         assert len(after.result.history) == QUALITIES["draft"][1]
-        assert after.order.start.tobytes() == kept.picture.tobytes()
+        assert after.request.start.tobytes() == kept.picture.tobytes()
     refused = handlers.go_on(None, *values, *defaults)
-    assert "press Stylise first" in next(refused)[2]
+    assert "press Stylise first" in next(refused)["status"]
 
 
 def test_the_time_lapse_runs_from_the_photo_to_the_picture(kept: handlers.Kept) -> None:
-    path, _ = after_run.film_of(kept, "webp", False)
-    film = Image.open(path)
+    film = Image.open(after_run.show_film(kept, "webp", False)["film"])
     assert film.n_frames >= 3
     first = np.asarray(film.convert("RGB"), dtype=float)
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize(film.size, Image.Resampling.LANCZOS)
@@ -434,8 +463,8 @@ def test_how_much_is_matched_is_a_share_of_what_was_asked() -> None:
 
 
 def test_a_painted_layer_that_is_empty_or_no_picture_is_no_mask(tmp_path: Path) -> None:
-    editor = gr.ImageEditor()
-    read = uploads.layer_of_editor(editor)
+    editor = uploads.brush_input()
+    read = editor.preprocess
 
     def sent(layer: bytes | None) -> ImageData:
         editor.blob_storage["x"] = ImageData(background=None, layers=[layer], composite=None)

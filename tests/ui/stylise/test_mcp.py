@@ -13,7 +13,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
-from nst.ui.server.limits import PAGE_LIMITS
+from nst.ui.server.limits import page_limits
 from nst.ui.stylise.handlers import PARAMETERS
 
 
@@ -55,4 +55,4 @@ def test_a_picture_is_painted_for_an_assistant(address: str) -> None:
 def test_an_assistant_is_told_what_was_wrong(address: str) -> None:
     answer = in_session(address, lambda session: session.call_tool("repaint", {"size": 9999}))
     assert answer.isError
-    assert answer.content[0].text == f"Value 9999 is greater than maximum value {PAGE_LIMITS.size}."
+    assert answer.content[0].text == f"Value 9999 is greater than maximum value {page_limits().size}."

@@ -10,7 +10,7 @@ from PIL import Image
 from nst import Event, Settings
 from nst.estimate import levels_of
 from nst.ui.stylise import variants
-from nst.ui.stylise.form import Order
+from nst.ui.stylise.form import RunRequest
 from nst.ui.stylise.handlers import PARAMETERS
 
 MOST_WORK = 600_000  # pixels times steps, with overhead: 1.5 s on two quiet cores
@@ -27,12 +27,12 @@ def planned(photo: Image.Image, size: int, monkeypatch: pytest.MonkeyPatch) -> l
     style = Image.effect_noise((900, 700), 80).convert("RGB")
     monkeypatch.setattr(variants, "stylise_events", events)
 
-    def order(given: object, **changes: object) -> Order:
-        return Order(photo, (style,), (), None, Settings(size=size, **changes))
+    def run_request(given: object, **changes: object) -> RunRequest:
+        return RunRequest(photo, (style,), (), None, Settings(size=size, **changes))
 
-    monkeypatch.setattr(variants, "order", order)
-    *_, (pictures, status) = variants.paint(*PARAMETERS)
-    assert (pictures, status[:9]) == ([], "8 options")
+    monkeypatch.setattr(variants, "run_request", run_request)
+    *_, updates = variants.paint(*PARAMETERS)
+    assert (updates["options"], updates["status"][:9]) == ([], "8 options")
     return begun
 
 
