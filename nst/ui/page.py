@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from nst.device import choose_device
 from nst.ui.explain.layout import build as build_style_tab
+from nst.ui.server import examples
 from nst.ui.server.gate import Gate
 from nst.ui.server.limits import PAGE_LIMITS
 from nst.ui.stylise.curve import switches_css
@@ -47,6 +48,7 @@ def launch_options() -> dict[str, Any]:
         "css": switches_css(),
         "css_paths": [HERE / "page.css"],
         "mcp_server": True,
+        "allowed_paths": examples.folders(),
         "show_error": False,
         "enable_monitoring": False,
         "max_file_size": f"{PAGE_LIMITS.upload_mb}mb",
