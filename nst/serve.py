@@ -91,8 +91,8 @@ def _ask_ourselves_directly(host: str) -> None:
     """Name this machine in `no_proxy`: gradio asks its own address while it starts, and a proxy could not answer."""
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     named = [name.strip() for name in given.split(",") if name.strip()]
-    named += [name for name in (*LOCAL, host.strip("[]")) if name not in named]
-    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(named)
+    every = dict.fromkeys((*named, *LOCAL, host.strip("[]")))
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(every)
 
 
 def _build() -> tuple[Any, dict[str, Any]]:

@@ -30,6 +30,7 @@ from nst.serve import _ask_ourselves_directly
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_THE_WHEEL = ("photos", "styles", "results", "thumbnails", "studies")  # folders of examples/
+LEFT_OUT = ("README.md", "requirements.txt")  # of nst/: for readers and for pip
 QUICK = ["--size", "64", "--quality", "draft"]
 
 
@@ -37,15 +38,19 @@ def run(*command: str | Path, **named: object) -> subprocess.CompletedProcess[st
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=250, **named)
 
 
+def files_of_the_repository(folder: str = ".") -> list[str]:
+    listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder)
+    names = run(*listed, cwd=ROOT, check=True).stdout.split("\0")
+    return [name for name in names if name and (ROOT / name).exists()]
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from what git knows: a build leaves files in its folder."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, source / name)
+    for name in files_of_the_repository():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
     options = ("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", built)
     done = run(sys.executable, "-m", "pip", "wheel", *options, source)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -111,10 +116,9 @@ def test_the_metadata_lists_what_the_requirements_pin(wheel: Path) -> None:
 def test_the_wheel_has_every_package_and_every_file_that_the_page_shows(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         held = {name for name in files.namelist() if name.startswith("nst/")}
-    source = [path for ending in ("py", "css", "md") for path in (ROOT / "nst").rglob(f"*.{ending}")]
-    expected = {str(path.relative_to(ROOT)) for path in source if path.name != "README.md"}
-    shown = [path for name in IN_THE_WHEEL for path in (ROOT / "examples" / name).rglob("*") if path.is_file()]
-    assert held == expected | {f"nst/{path.relative_to(ROOT)}" for path in shown}
+    source = {name for name in files_of_the_repository("nst") if Path(name).name not in LEFT_OUT}
+    shown = {f"nst/{name}" for folder in IN_THE_WHEEL for name in files_of_the_repository(f"examples/{folder}")}
+    assert held == source | shown
 
 
 def test_the_command_paints_from_another_folder(installed: Installed) -> None:
