@@ -1,8 +1,15 @@
 """Neural style transfer by optimisation (Gatys et al. 2015): the public names."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
 from nst.settings import Settings
-from nst.transfer import stylise, stylise_events
+
+if TYPE_CHECKING:
+    from nst.transfer import stylise, stylise_events
 
 __all__ = [
     "Costs",
@@ -16,3 +23,14 @@ __all__ = [
     "stylise",
     "stylise_events",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch on first use: `nst.serve` must set variables before torch is loaded."""
+    if name == "costs":
+        return import_module("nst.costs")
+    if name in ("stylise", "stylise_events"):
+        from nst import transfer
+
+        return getattr(transfer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

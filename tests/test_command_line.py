@@ -17,8 +17,8 @@ from random_settings import all_settings
 
 import nst
 from nst import Finished, Result, Settings
-from nst.__main__ import main
 from nst.batch.options import Parser, add_options, settings_of
+from nst.command_line import main
 from nst.device import choose_device
 from nst.features import weights
 from nst.images import encode
@@ -60,7 +60,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
             Result(painting.picture(), painting, (), chosen, choose_device("cpu"), seconds=0.1, stopped="completed")
         )
 
-    monkeypatch.setattr("nst.__main__.stylise_events", stylise_events)
+    monkeypatch.setattr("nst.command_line.stylise_events", stylise_events)
     return collected
 
 
@@ -399,7 +399,7 @@ def test_interrupt_writes_nothing_and_leaves_no_traceback(folder: Path, monkeypa
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("nst.__main__.stylise_events", interrupted)
+    monkeypatch.setattr("nst.command_line.stylise_events", interrupted)
     assert run() == 130
     assert "Traceback" not in capsys.readouterr().err
     assert not (folder / "out.png").exists()

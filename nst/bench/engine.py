@@ -34,7 +34,10 @@ from nst.settings import Settings, layer_names
 
 Row = dict[str, Any]
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PACKAGE = Path(__file__).resolve().parents[1]
+EXAMPLES = PACKAGE / "examples"  # where a wheel puts them
+if not EXAMPLES.is_dir():
+    EXAMPLES = PACKAGE.parent / "examples"  # in the repository
 PAIRS = (("chelsea", "impasto"), ("coffee", "watercolour"))  # photo, style
 COARSE_STEPS = (8, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
 COARSEST_ON_GPU_PX = 200  # where a step on less takes as long, and each level is recorded anew

@@ -1,4 +1,4 @@
-"""The README's figure: the same cost against seconds, the engine beside the textbook, two pairs, two sizes."""
+"""The figure of `README.md`: the same cost against seconds, the engine beside the textbook, two pairs, two sizes."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ from nst.device import choose_device
 from nst.settings import Settings
 from nst.transfer import stylise
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # where `python -m nst` finds the package
 PHOTO, STYLE = (EXAMPLES / folder / f"{name}.jpg" for folder, name in zip(("photos", "styles"), PAIRS[0], strict=True))
 
 
 def clock(quick: bool) -> Iterator[Row]:
-    """Start of `python app.py` to the page; then, through the API, click to first picture and to the last."""
+    """Start of `nst page` to the page; then, through the API, click to first picture and to the last."""
     from gradio_client import Client, handle_file
 
     began = time.perf_counter()
@@ -57,13 +57,15 @@ def picture(quick: bool) -> Iterator[Row]:
 
 @contextmanager
 def served(**more: str) -> Iterator[tuple[str, int]]:
-    """`python app.py` on a free port, with more of an environment: its address, once the page answers, and process."""
+    """`nst page` on a free port, with more of an environment: its address, once the page answers, and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), **more}
     address = f"http://127.0.0.1:{port}/"
-    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "nst", "page"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+    )
     try:
         for _ in range(1200):
             try:

@@ -1,4 +1,4 @@
-"""The web page: the only place besides `app.py` that knows gradio."""
+"""The web page: the only room that imports gradio."""
 
 from nst.ui.page import build, launch_options
 

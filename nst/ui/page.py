@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from nst.device import choose_device
 from nst.ui.explain.layout import FORMULAS
 from nst.ui.explain.layout import build as build_style_tab
+from nst.ui.server import examples
 from nst.ui.server.gate import Gate
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise.curve import switches_css
@@ -48,6 +49,7 @@ def launch_options() -> dict[str, Any]:
         "css": switches_css(),
         "css_paths": [HERE / "page.css"],
         "mcp_server": True,
+        "allowed_paths": examples.folders(),
         "show_error": False,
         "enable_monitoring": False,
         "max_file_size": f"{page_limits().upload_mb}mb",

@@ -25,11 +25,11 @@ from test_command_line import OPTIONS, cells_of
 
 import nst
 from nst import Settings, recipe
-from nst.__main__ import _batch_parser, main
 from nst.batch import driver, workers
 from nst.batch.manifest import NAME, Manifest
 from nst.batch.work_list import WorkItem, named, read
 from nst.batch.workers import Outcome, Task
+from nst.command_line import _batch_parser, main
 from nst.images import encode
 
 ROOT = Path(__file__).resolve().parents[2]

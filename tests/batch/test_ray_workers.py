@@ -21,10 +21,10 @@ else:
     ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
 from ray.cluster_utils import Cluster
 
-from nst.__main__ import main
 from nst.batch import driver, ray_workers
 from nst.batch.manifest import NAME
 from nst.batch.workers import CORES
+from nst.command_line import main
 
 QUICK = ["--size", "64", "--quality", "draft", "--steps", "4", "--init", "noise", "--seed", "7"]
 QUICK += ["--device", "cpu", "--precision", "float32"]

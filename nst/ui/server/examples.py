@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[3] / "examples"
+PACKAGE = Path(__file__).resolve().parents[2]
+FOLDER = PACKAGE / "examples"  # where a wheel puts them
+if not FOLDER.is_dir():
+    FOLDER = PACKAGE.parent / "examples"  # in the repository
+SHOWN = ("photos", "styles", "studies")  # what a click brings onto the page
 FIRST_PHOTO, FIRST_STYLE = "chelsea", "impasto"
+
+
+def folders() -> list[str]:
+    """What gradio must be allowed to show: when installed, these are not below the folder the page is started in."""
+    return [str(FOLDER / name) for name in SHOWN]
 
 
 def photos() -> dict[str, str]:

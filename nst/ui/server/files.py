@@ -16,7 +16,7 @@ def keep_apart() -> str:
 
     SIGTERM also ends a run at once: Python would otherwise wait for the thread that computes.
     """
-    folder = tempfile.mkdtemp(prefix="nst-", dir=os.environ.get("GRADIO_TEMP_DIR"))
+    folder = _new_folder(os.environ.get("GRADIO_TEMP_DIR"))
     os.environ["GRADIO_TEMP_DIR"] = folder
     owner = os.getpid()
 
@@ -31,3 +31,13 @@ def keep_apart() -> str:
     atexit.register(remove)
     signal.signal(signal.SIGTERM, leave)
     return folder
+
+
+def _new_folder(parent: str | None) -> str:
+    """An empty folder in `parent`, which is made if it is not there; None: where the system has such folders."""
+    try:
+        if parent:
+            os.makedirs(parent, exist_ok=True)
+        return tempfile.mkdtemp(prefix="nst-", dir=parent or None)
+    except OSError as error:
+        raise ValueError(f"GRADIO_TEMP_DIR {parent!r} cannot be used ({error.strerror}); name another folder") from None

@@ -162,7 +162,7 @@ def test_a_refused_click_says_why_and_gives_the_button_back(page: Page, monkeypa
 
 
 def test_the_readme_tells_every_limit_with_its_default_and_variable() -> None:
-    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text()
+    readme = (Path(__file__).resolve().parents[3] / "nst" / "ui" / "README.md").read_text()
     for item in dataclasses.fields(PageLimits):
         (row,) = [line for line in readme.splitlines() if f"| `{item.metadata['variable']}` |" in line]
         assert str(item.default) in re.findall(r"\d+", row.split("|")[2]), row

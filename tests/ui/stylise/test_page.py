@@ -361,7 +361,7 @@ def test_handlers_that_do_not_compute_answer_within_100_ms(page: Page) -> None:
     assert max(times.values()) < 100 * SLACK, times
 
 
-SLACK = 4  # machines of CI are busy; the figure in the README is measured on a quiet one
+SLACK = 4  # machines of CI are busy; the figure in nst/bench/README.md is measured on a quiet one
 
 
 def answer_ms(page: Page, act) -> float:

@@ -1,0 +1,212 @@
+"""The command line: `nst PHOTO STYLE -o OUT.png` for one picture, `nst batch` for many."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from nst import Degraded, Finished, Result, Settings, Started, Step, malloc, stylise_events
+from nst.batch.driver import STATUSES, NoWorkersError, Report, run
+from nst.batch.manifest import NAME, Manifest
+from nst.batch.options import Parser, add_options, settings_of
+from nst.batch.work_list import named, read
+from nst.batch.workers import Worker, local
+from nst.events import curve_csv
+from nst.features.weights import WeightsError
+from nst.images import encode
+
+PROGRAM = "nst"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code: 0 when all was painted, 1 when some of a batch failed, 2 for bad input, 130 when interrupted."""
+    malloc.prepare()
+    try:
+        return _batch(arguments[1:]) if arguments[:1] == ["batch"] else _single(arguments)
+    except (ValueError, WeightsError, NoWorkersError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted, nothing was written", file=sys.stderr)
+        return 130
+
+
+def _single(arguments: Sequence[str]) -> int:
+    parser = Parser(
+        prog=PROGRAM,
+        description="Repaint a photo in the style of another picture.",
+        epilog=f"For many photos: {PROGRAM} batch --help. For the page: {PROGRAM} page --help.",
+    )
+    parser.add_argument("photo", help="the picture whose content is kept")
+    parser.add_argument("styles", nargs="+", metavar="style", help="one to four pictures whose style is painted")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, such as out.png")
+    parser.add_argument("--costs", type=Path, metavar="FILE.csv", help="Write the loss curve, one row per step.")
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    _check_output(options.output, options.bits or 8)
+    if options.costs:
+        _check_folder("costs", options.costs)
+    try:
+        result = _paint(options, settings_of(options))
+        encode.save(result.painting.pixels(), options.output, options.bits or 8)
+        if options.costs and result.history:
+            options.costs.write_bytes(curve_csv(result.history).encode())
+    except OSError as error:
+        raise ValueError(
+            f"{options.output} cannot be written ({error.strerror or error}); choose another place"
+        ) from error
+    costs = result.history[-1] if result.history else None
+    figures = f", J = {costs.total:.3g} (content {costs.content:.3g}, style {costs.style:.3g})" if costs else ""
+    print(f"{options.output}: {result.image.width} x {result.image.height} px in {result.seconds:.1f} s{figures}")
+    return 0
+
+
+def _check_output(path: Path, bits: int) -> None:
+    """Refuse before the run what could not be written after it."""
+    encode.format_of(path, bits)
+    _check_folder("output", path)
+
+
+def _check_folder(name: str, path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"{name} {str(path)!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"{name} folder {str(path.parent)!r} does not exist; make it first")
+
+
+def _paint(options: argparse.Namespace, settings: Settings) -> Result:
+    events = stylise_events(options.photo, options.styles, settings, masks=options.masks, start=options.start)
+    with tqdm(unit="step", leave=False) as bar:
+        for event in events:
+            match event:
+                case Started(steps=steps, compute=compute):
+                    bar.total = steps
+                    bar.write(str(compute), file=sys.stderr)
+                case Step(costs=costs):
+                    bar.set_postfix(px=max(costs.size), J=f"{costs.total:.3g}", refresh=False)
+                    bar.update()
+                case Degraded(reason=reason):
+                    bar.write(reason, file=sys.stderr)
+                case Finished(result=result):
+                    return result
+    raise AssertionError("a run ends with Finished")
+
+
+def _batch_parser() -> Parser:
+    parser = Parser(
+        prog=f"{PROGRAM} batch",
+        description="Repaint many photos. The same command again goes on where it was stopped.",
+    )
+    parser.add_argument(
+        "photos", nargs="+", metavar="PHOTOS",
+        help="photos, folders of them, patterns such as 'in/**/*.jpg', or CSV files: a picture per row, with columns "
+        "content, style and any option below by its name; several values in a cell are separated by |",
+    )  # fmt: skip
+    parser.add_argument(
+        "--style", dest="styles", action="append", default=[], metavar="PICTURE",
+        help="A picture whose style is painted; up to four.",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the pictures go")
+    endings = [suffix.removeprefix(".") for form in encode.FORMATS.values() for suffix in form.suffixes]
+    parser.add_argument(
+        "--format", choices=list(dict.fromkeys(endings)), default="png", help="The pictures' ending. Default: png."
+    )
+    parser.add_argument("--costs", action="store_true", help="Write each picture's loss curve beside it, as CSV.")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="How many paint at once. Default: one per GPU, or per two cores."
+    )
+    parser.add_argument("--ray", metavar="auto|ADDRESS", help="Paint on this Ray cluster instead of this machine.")
+    add_options(parser)
+    return parser
+
+
+def _batch(arguments: Sequence[str]) -> int:
+    options = _batch_parser().parse_args(arguments)
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"workers={options.workers} is under the limit of 1; leave it out to have one per device")
+    orders = named(read(options), "." + options.format, options.output)
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # of the workers: on shared machines waiting threads hurt
+    crew = _crew(options, settings_of(options).device)[: len(orders)]
+    started = time.monotonic()
+    counts = dict.fromkeys(STATUSES, 0)
+    code = 0
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        with (
+            closing(Manifest(options.output)) as manifest,
+            _stoppable(),
+            _Bar(total=len(orders), smoothing=0) as bar,
+            closing(run(orders, crew, manifest, options.costs)) as reports,
+        ):
+            for report in reports:
+                counts[report.status] += 1
+                bar.settle(report)
+    except OSError as error:
+        raise ValueError(f"{options.output} cannot be written ({error.strerror or error}); choose another") from error
+    except _Stopped as stopped:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        code = 128 + stopped.number
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+    print(f"{options.output}: {summary} of {len(orders)} in {time.monotonic() - started:.1f} s; see {NAME}")
+    return code or int(counts["failed"] > 0)
+
+
+def _crew(options: argparse.Namespace, device: str) -> list[Worker]:
+    if not options.ray:
+        return local(device, options.workers)
+    try:
+        from nst.batch import ray_workers  # Ray is not among the requirements
+    except ImportError:
+        raise ValueError("--ray needs Ray; install it: pip install ray") from None
+    return ray_workers.workers(options.ray, options.workers)
+
+
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM, so that both end in the same tidy way."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise _Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Bar(tqdm):
+    """Counts pictures; those that needed no painting are left out of the pace."""
+
+    def __init__(self, **options: object) -> None:
+        form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{per_minute} per minute, {remaining} left]"
+        super().__init__(bar_format=form, **options)
+
+    @property
+    def format_dict(self) -> dict[str, object]:
+        """tqdm's way to add a figure: https://tqdm.github.io/docs/tqdm/#description-and-additional-stats."""
+        known = super().format_dict
+        pace = (known["n"] - known["initial"]) / known["elapsed"] * 60 if known["elapsed"] else 0
+        return {**known, "per_minute": f"{pace:.1f}"}
+
+    def settle(self, report: Report) -> None:
+        if report.status == "kept":
+            self.initial += 1
+        if report.error:
+            self.write(f"{report.photo}: {report.error}", file=sys.stderr)
+        self.update()
