@@ -228,7 +228,7 @@ def _frames(events: Iterator[Event], run: Order) -> Iterator[Shown]:
                     kept = Kept(preview, started.preview.size, film, run)
                     yield preview, curve_rows(history), status_text.progress(started, event, history), kept
             case Degraded(reason=reason):
-                notice = f" {reason}"
+                notice += f" {reason}"
             case Finished(result=result):
                 seen = on_white(result.image)
                 film.add(seen)
