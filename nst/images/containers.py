@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, BinaryIO
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -20,21 +20,21 @@ UNSPECIFIED, BT709, SRGB_CURVE = 2, 1, 13  # code points of ITU-T H.273
 VIDEO_CURVES = (1, 6, 14, 15)
 
 
-def readable_png(file: BinaryIO) -> tuple[BinaryIO, dict[str, Any]]:
+def readable_png(file: BinaryIO, texts: Container[bytes] = ORIENTING) -> tuple[BinaryIO, dict[str, Any]]:
     """A PNG without the chunks for which Pillow would refuse it, and `Image.info` that Pillow does not give.
 
     Chunks of pixels are left alone: Pillow raises for damaged ones. Left out are ancillary chunks with a bad checksum,
-    texts and profiles that unpack to more than `LARGEST_UNPACKED`, and texts that cannot tell the orientation. The
+    texts and profiles that unpack to more than `LARGEST_UNPACKED`, and texts whose keyword is not in `texts`. The
     second value may have "icc_profile" (bytes, `LARGEST_PROFILE` at most) and "cicp" (code points of primaries and
     transfer). A copy, in memory, is made only where something is left out. Any other file is given back as it is.
     """
     file.seek(0)
     is_png = file.read(8) == PNG_SIGNATURE
     file.seek(0)
-    return _filtered(file, animated=True) if is_png else (file, {})
+    return _filtered(file, texts, animated=True) if is_png else (file, {})
 
 
-def _filtered(file: BinaryIO, animated: bool) -> tuple[BinaryIO, dict[str, Any]]:
+def _filtered(file: BinaryIO, texts: Container[bytes], animated: bool) -> tuple[BinaryIO, dict[str, Any]]:
     """`readable_png`, without the chunks of an animation if not `animated`."""
     copy: io.BytesIO | None = None
     info: dict[str, Any] = {}
@@ -46,9 +46,9 @@ def _filtered(file: BinaryIO, animated: bool) -> tuple[BinaryIO, dict[str, Any]]
             keep = False
         elif _is_ancillary(kind) and kind != b"fdAT":
             content = _content(file, start, end)
-            keep = content is not None and (before_pixels or kind not in COLOUR) and _is_harmless(kind, content)
+            keep = content is not None and (before_pixels or kind not in COLOUR) and _is_harmless(kind, content, texts)
             if kind in ANIMATION and not keep:
-                return _filtered(file, animated=False)  # what is left of it has a gap
+                return _filtered(file, texts, animated=False)  # what is left of it has a gap
             if content is not None and before_pixels:
                 info |= _colour(kind, content)
         if not keep and copy is None:
@@ -97,12 +97,12 @@ def _append(copy: BinaryIO, file: BinaryIO, start: int, end: int) -> None:
     copy.write(file.read(end - start))
 
 
-def _is_harmless(kind: bytes, content: bytes) -> bool:
+def _is_harmless(kind: bytes, content: bytes, texts: Container[bytes]) -> bool:
     """Whether Pillow reads this ancillary chunk without refusing the file or taking a text for something else."""
     if kind in (b"tEXt", b"zTXt", b"iTXt"):
         keyword, _, rest = content.partition(b"\0")
         packed = {b"tEXt": b"", b"zTXt": rest[1:], b"iTXt": rest[2:].split(b"\0", 2)[-1] if rest[:1] != b"\0" else b""}
-        return keyword in ORIENTING and (not packed[kind] or unpacked(packed[kind], LARGEST_UNPACKED) is not None)
+        return keyword in texts and (not packed[kind] or unpacked(packed[kind], LARGEST_UNPACKED) is not None)
     if kind == b"iCCP":
         profile = _profile(content)
         return profile is not None and len(profile) <= LARGEST_UNPACKED

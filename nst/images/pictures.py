@@ -1,4 +1,4 @@
-"""Pictures in: decode whatever a person drops, as upright sRGB without hidden colours; PIL <-> tensor; sizes."""
+"""Decoding an uploaded picture to upright sRGB without hidden colours; PIL <-> tensor; sizes of pictures."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from nst.images import containers
 from nst.images.decode import COLOUR_KEYS, to_srgb, without_hidden_colours
 from nst.settings import LIMITS
 
-# What people have. Pillow knows thirty more, some with parsers that nobody looks after; one starts Ghostscript.
+# The formats of photos. Pillow reads thirty more, some with unmaintained parsers; one starts Ghostscript.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP", "MPO")
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 SHOWS_COLOURS = 2  # a rank of `_shown`
 LARGEST_TILE = 2048**2  # pixels, of a TIFF that is smaller than its tiles
 
-Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, a path to one, or such a file's content
+Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, the path of its file, or the file's content
 
 
 def load(source: Source, name: str = "picture") -> Image.Image:
-    """A picture or a path to one as upright sRGB: mode RGB, or RGBA when some pixel is not fully opaque.
+    """A picture, a path or a file's content as upright sRGB: mode RGB, or RGBA when some pixel is not fully opaque.
 
     Colours under full transparency are replaced by an extension of the visible ones. `ValueError` names the picture
     (`name`) and says what to do when it cannot be read, is too large or too small, or has nothing to see.
@@ -48,10 +48,10 @@ def load(source: Source, name: str = "picture") -> Image.Image:
 
 
 def to_mask(source: Source, name: str = "mask") -> Image.Image:
-    """A picture or a path to one as a mask, mode L: 255 is painted, 0 is not.
+    """A picture, a path or a file's content as a mask, mode L: 255 is painted, 0 is not. Errors are those of `load`.
 
-    A layer whose transparency varies was painted on nothing: its alpha is the mask, whatever the colour of the brush.
-    Otherwise luminance is, white being painted. A wholly transparent layer is an empty mask.
+    The mask is the alpha of a layer whose alpha varies, because such a layer was painted on an empty canvas. Otherwise
+    the mask is the luminance, white being painted. A wholly transparent layer is an empty mask.
     """
     picture = _decode(source, name)
     if picture.mode == "RGBA":
@@ -76,7 +76,7 @@ def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: s
 
 
 def header(source: Source, name: str = "picture") -> Image.Image:
-    """The picture as its file's header tells, not decoded, for its size; close it. Errors are those of `load`."""
+    """The picture with the size of its file's header, not decoded. The caller closes it. Errors are those of `load`."""
     picture = source.copy() if isinstance(source, Image.Image) else _open(source, name)
     _check_shape(picture, name)
     return picture
@@ -111,7 +111,7 @@ def _decode(source: Source, name: str) -> Image.Image:
         upright = ImageOps.exif_transpose(picture)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
         raise _damaged(name) from error
-    _check_shape(upright, name)  # again: some containers tell their true size only when decoded
+    _check_shape(upright, name)  # again: the headers of some containers give a wrong size
     upright.info |= declared
     return to_srgb(upright)
 
@@ -181,7 +181,7 @@ def readable_suffixes() -> frozenset[str]:
 
 
 def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
-    """Read the header only; no message shows more of the path than the file's name."""
+    """Read the header only. Messages show the file's name, never the rest of the path."""
     if not isinstance(path, (str, os.PathLike, bytes)):
         raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
     try:
@@ -226,7 +226,7 @@ def _file(source: str | os.PathLike[str] | bytes) -> BinaryIO:
 
 
 def _check_tiles(image: Image.Image) -> None:
-    """A TIFF of few pixels may declare tiles of a gigapixel, for one of which libtiff takes that much memory."""
+    """Refuse huge tiles: libtiff allocates a whole tile, and a TIFF of few pixels may declare one of a gigapixel."""
     tags = getattr(image, "tag_v2", {})
     tile = tags.get(TILE_WIDTH, 0) * tags.get(TILE_LENGTH, 0)
     if tile > max(LARGEST_TILE, 4 * image.width * image.height):
@@ -309,7 +309,7 @@ def to_pixels(image: Tensor) -> np.ndarray:
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """(1, 3, H, W) -> (1, 3, *size), antialiased bicubic, clamped to [0, 1] because bicubic overshoots.
 
-    What has that size is given back itself: it may be large.
+    An image that has this size already is returned itself, not copied: it may be large.
     """
     if image.shape[-2:] == size:
         return image
@@ -317,9 +317,10 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def enlarge(image: Tensor, size: tuple[int, int], photo: Tensor) -> Tensor:
-    """A picture painted from a photo, and the photo's detail that its size could not hold: (1, 3, h, w) -> (*size).
+    """Enlarge a picture painted from a photo and add the photo's detail that the small size lost.
 
-    Without that detail a level first has to find it again: a step in five (measured, at equal cost).
+    (1, 3, h, w) and the photo (1, 3, H, W) -> (1, 3, *size), clamped to [0, 1]. Without the detail a level spends one
+    step in five on finding it again (measured, at equal cost).
     """
     if image.shape[-2:] == size:
         return image
@@ -328,7 +329,7 @@ def enlarge(image: Tensor, size: tuple[int, int], photo: Tensor) -> Tensor:
 
 
 def cover(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale (1, 3, H, W) to cover `size` and cut off what stands out, centred -> (1, 3, *size)."""
+    """Scale (1, 3, H, W) until it covers `size`, then crop to the middle -> (1, 3, *size)."""
     height, width = size
     scale = max(height / image.shape[-2], width / image.shape[-1])
     scaled = resize(image, (max(height, round(image.shape[-2] * scale)), max(width, round(image.shape[-1] * scale))))
