@@ -35,6 +35,7 @@ class Job:
     settings: Settings
     compute: Compute
     levels: Sequence[Level]
+    notices: Sequence[str] = ()  # sentences about files of which only a part is used
 
     @classmethod
     def of(
@@ -47,6 +48,8 @@ class Job:
     ) -> Job:
         """Decode, check and scale. `ValueError` says which picture or setting cannot be used, and what to do."""
         _check_counts(len(styles), len(masks), settings)
+        notices = [pictures.animation_notice(content, "photo")]
+        notices += [pictures.animation_notice(source, "style picture") for source in styles]
         photo = pictures.load(content, "photo")
         _check_original_size(photo, settings)
         paintings = [pictures.load(source, "style picture") for source in styles]
@@ -57,7 +60,8 @@ class Job:
         _check_shown(inputs)
         first = None if start is None else _reduced(pictures.load(start, "start picture"), 2 * max(inputs.size))
         levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
-        return cls(photo, drawn, inputs, first, settings, compute, levels)
+        seen = tuple(dict.fromkeys(notice for notice in notices if notice))
+        return cls(photo, drawn, inputs, first, settings, compute, levels, seen)
 
     def preview(self) -> Image.Image:
         """The photo as PIL RGB at the size asked for, transparent parts white."""

@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
 
 from nst.events import Result
-from nst.images import pictures
+from nst.images import containers, pictures
 from nst.settings import LIMITS, Settings
 
 KEYWORD = "nst"  # of the PNG text that holds the recipe
@@ -230,7 +231,10 @@ def _text_in(picture: Image.Image) -> str:
 def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
     with _sentences(), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is checked before it is decoded
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["PNG"])
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+            readable, _ = containers.readable_png(file, texts=(KEYWORD.encode(),))
+            content = source if readable is file else readable
+        return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=["PNG"])
 
 
 @contextlib.contextmanager

@@ -40,6 +40,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def page() -> Any:
+    """The page, a `gradio.Blocks` that is not served yet, in a process that is set up for it."""
+    _prepare(os.environ.get(HOST) or LOCAL[0])
+    return _build()[0]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nst page", description="Serve the web page. Stop it with Ctrl-C.")
     parser.add_argument("--port", metavar="N", help=f"Default: {PORT}, or the first free one from 7860 on.")

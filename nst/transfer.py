@@ -85,6 +85,7 @@ def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     planned = sum(level.steps for level in job.levels)
     image = job.begin()
     yield Started(settings, compute, tuple(job.levels), planned, job.preview())
+    yield from map(Degraded, job.notices)
     run = _Run(job, memo, _extractor(job, compute.dtype), _Clock(job.levels))
     for level in job.levels:
         image, stopped = yield from run.level(image, level)

@@ -14,11 +14,11 @@ from torch import Tensor
 from nst import costs
 
 LUMA = (0.299, 0.587, 0.114)  # Y of YIQ, ITU-R BT.601, on encoded sRGB
-MAX_GAIN = 5.0  # more than this turns the noise of a nearly grey picture into coloured speckle
-BINS = 512  # of a histogram: about half an 8-bit step each
-CHUNK = 65536  # pixels whose moments are summed at once, in the processor's cache
+MAX_GAIN = 5.0  # a larger gain turns the noise of a nearly grey picture into coloured speckle
+BINS = 512  # of a histogram; a bin is about half an 8-bit step wide
+CHUNK = 65536  # pixels whose moments are summed at once, so that they fit into the processor's cache
 
-Weights = Tensor | None  # (1, 1, H, W) in [0, 1]: how much each pixel counts; None, or zero everywhere: all alike
+Weights = Tensor | None  # (1, 1, H, W) in [0, 1]: the weight of each pixel; None, or zero everywhere: equal weights
 
 
 def recolour(
@@ -31,7 +31,8 @@ def recolour(
 ) -> Tensor:
     """`picture` in the colours of `photo`, by `amount` in [0, 1]: two sRGB (1, 3, H, W) in [0, 1] -> the first's size.
 
-    Sizes may differ but for "luminance", which takes each pixel's colour from the same place. 0 is `picture` itself.
+    The sizes may differ, except for "luminance", which takes each pixel's colour from the same place of the photo.
+    Returns `picture` itself for an amount of 0.
     """
     if method not in METHODS:
         raise ValueError(f"colour method {method!r} is unknown; choose one of {', '.join(METHODS)}")
@@ -82,7 +83,7 @@ def into_gamut(image: Tensor) -> Tensor:
 
 
 def mean_and_covariance(image: Tensor, weights: Weights = None) -> tuple[Tensor, Tensor]:
-    """Of the pixels' values, weighted: (1, C, H, W) -> (C,), (C, C), float64."""
+    """Weighted mean and covariance of the pixels: (1, C, H, W) -> (C,), (C, C), float64."""
     shares = None if _uniform(weights) else weights.flatten(2).mT.double()
     if shares is not None:
         shares = shares / shares.sum()
@@ -99,8 +100,8 @@ def linear_map(
 ) -> tuple[Tensor, Tensor]:
     """A (3, 3) and b (3,), float64, with which A x + b has the mean and covariance of the photo's colours.
 
-    Gatys et al. 2016. Directions in which `picture` hardly varies are taken to vary a little more, by the
-    least that keeps |A| within MAX_GAIN: the papers' maps are undefined for grey pictures and wild for pale ones.
+    Gatys et al. 2016. Small variances of `picture` are raised, by the least that keeps |A| within MAX_GAIN: the papers'
+    maps are undefined for grey pictures and amplify noise for pale ones.
     """
     mean_picture, covariance_picture = mean_and_covariance(picture, picture_weights)
     mean_photo, covariance_photo = mean_and_covariance(photo, photo_weights)
@@ -114,12 +115,12 @@ def linear_map(
 
 
 def _rounding(covariance: Tensor) -> Tensor:
-    """The variance that rounding alone may make, far less than an 8-bit step: (3, 3) -> ()."""
+    """The variance that float rounding may cause, far below that of an 8-bit step: (3, 3) -> ()."""
     return 1e-8 * torch.linalg.matrix_norm(covariance, 2) + 1e-10
 
 
 def _power(covariance: Tensor, exponent: float, least: Tensor | float = 1e-30) -> Tensor:
-    """Symmetric power, once the eigenvalues that are below `least` are raised to it: (3, 3) -> (3, 3)."""
+    """Power of a symmetric matrix whose eigenvalues are first raised to `least` at least: (3, 3) -> (3, 3)."""
     variances, axes = torch.linalg.eigh(covariance)
     return axes * variances.clamp_min(least) ** exponent @ axes.mT
 
@@ -157,13 +158,13 @@ def match_histogram(
 ) -> Tensor:
     """`picture` with the photo's distribution along each principal axis of its colours: sRGB (1, 3, H, W) -> same.
 
-    Red, green and blue go together, so matching each of them alone makes new colours; along the photo's own axes, after
-    linear matching, it does not.
+    Red, green and blue are correlated, so matching each of them alone makes new colours. Matching along the photo's
+    principal axes, after linear matching, does not.
     """
     axes = torch.linalg.eigh(mean_and_covariance(photo, photo_weights)[1]).eigenvectors
     matrix, offset = linear_map(picture, photo, "symmetric", picture_weights, photo_weights)
     source, target = _apply(picture, axes.mT @ matrix, axes.mT @ offset), _apply(photo, axes.mT)
-    gains = torch.linalg.vector_norm(axes.mT @ matrix, dim=1)  # so far, along each axis
+    gains = torch.linalg.vector_norm(axes.mT @ matrix, dim=1)  # of the linear map, along each axis
     matched = torch.empty_like(source)
     for i, gain in enumerate(gains.clamp_min(1).tolist()):
         curve = quantile_curve(source[:, i], target[:, i], MAX_GAIN / gain, picture_weights, photo_weights)
@@ -178,14 +179,16 @@ def quantile_curve(
     (x, share), (target_x, target_share) = _histogram(source, source_weights), _histogram(target, target_weights)
     rank, target_rank = share.cumsum(0) - share / 2, target_share.cumsum(0) - target_share / 2
     y = _gentle(x, _interpolate(rank, target_rank, target_x), steepest)
-    return x, y + (target_share @ target_x - share @ y)  # a curve held back at one end would drift
+    return x, y + (target_share @ target_x - share @ y)  # restores the mean, which a limited slope shifts
 
 
 def _histogram(values: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
     """Mean of the values in each bin that has any, and its share of all: (1, H, W) -> two (K,), float64."""
-    counted, share = values, None  # without weights bins count in integers, twice as fast
+    counted, share = values, None  # unweighted bins are counted in integers, twice as fast
     if not _uniform(weights):
-        counted = values.where(weights[0] > 0, (values * weights[0]).sum() / weights.sum())  # the hidden widen no range
+        counted = values.where(
+            weights[0] > 0, (values * weights[0]).sum() / weights.sum()
+        )  # pixels of weight 0 do not widen the range
         share = weights.flatten().double()
     low, high = counted.aminmax()
     place, bins = _bins(values, low, high)
@@ -198,27 +201,27 @@ def _histogram(values: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
 
 
 def _bins(values: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Where values lie between low and high, counted in bins, and which bin that is."""
+    """Positions of values between low and high, in bins, and the bins' numbers: (...) -> two (...)."""
     place = (values - low).mul_(BINS / (high - low).clamp_min(1e-6))
     return place, place.long().clamp_(0, BINS - 1)
 
 
 def _along(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The polyline at each of the values, read from a table; beyond its ends it goes on straight."""
+    """The polyline x, y at each of the values, read from a table; beyond its ends it is continued straight."""
     table = _interpolate(torch.lerp(x[0], x[-1], torch.linspace(0, 1, BINS + 1).to(x)), x, y).to(values.dtype)
     place, bins = _bins(values, x[0].to(values.dtype), x[-1].to(values.dtype))
     return table[bins].lerp_(table[bins + 1], place.sub_(bins))
 
 
 def _interpolate(at: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The polyline through the points x, y, x rising; beyond its ends it stays level."""
+    """The polyline through the points x, y, x rising, at each of `at`; beyond its ends it is constant."""
     right = torch.searchsorted(x, at).clamp_max(len(x) - 1)
     left = (right - 1).clamp_min(0)
     return torch.lerp(y[left], y[right], ((at - x[left]) / (x[right] - x[left]).clamp_min(1e-12)).clamp(0, 1))
 
 
 def _gentle(x: Tensor, y: Tensor, steepest: float) -> Tensor:
-    """Midway between the highest curve under y and the lowest over it that are nowhere steeper; y itself if it is not.
+    """y with limited slope: the mean of the highest curve below y and the lowest above it, both of slope <= `steepest`.
 
     A peak in the source's histogram or a gap in the target's would otherwise posterise the picture.
     """
@@ -232,7 +235,9 @@ def _linear(form: str) -> Callable[[Tensor, Tensor, Weights, Weights], Tensor]:
 
     def match(picture: Tensor, photo: Tensor, *weights: Weights) -> Tensor:
         matched = _apply(picture, *linear_map(picture, photo, form, *weights))
-        return matched.clamp_(0, 1)  # the nearest colour there is: greyer ones, as for "luminance", are farther off
+        return matched.clamp_(
+            0, 1
+        )  # the nearest colour in gamut; less chroma, as for "luminance", would be farther away
 
     return match
 

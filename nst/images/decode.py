@@ -1,4 +1,4 @@
-"""Whatever mode, profile and bit depth a picture file has -> sRGB of 8 bits, without colours that nobody can see."""
+"""From any mode, colour space and bit depth of a file to sRGB of 8 bits, without colours that nobody can see."""
 
 from __future__ import annotations
 
@@ -11,23 +11,50 @@ import torch.nn.functional as F
 from PIL import Image, ImageCms
 from torch import Tensor
 
+from nst.images import colour_spaces
+from nst.images.colour_spaces import Space
+
+COLOUR_KEYS = ("cicp", "icc_profile", "nclx", "srgb", "gamma", "chromaticity")  # of `Image.info`
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # premultiplied -> not
-_EXTENSION_CELLS = 1e6  # the colours under transparency are computed on a grid of so many cells at most
+_EXTENSION_CELLS = 1e6  # the colours under transparency are computed on a grid of this many cells at most
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Any mode -> RGB or, with transparency, RGBA, by the ICC profile if it is usable; no metadata."""
+    """Any mode -> RGB or, with transparency, RGBA, from the colour space that the picture declares; no metadata.
+
+    Precedence as in W3C PNG, 3rd edition: cICP, ICC profile, sRGB, gAMA with cHRM. nclx of AVIF and HEIF comes after
+    the ICC profile. A declaration that cannot be used is ignored.
+    """
     if image.mode[0] in "IF":
         image = _from_numbers(image)
     if image.mode in _STRAIGHT:
         image = image.convert(_STRAIGHT[image.mode])
     alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-    colours = _by_profile(image) or image.convert("RGB")
-    colours.info = {}  # no orientation, place or profile travels on
+    space = _of_code_points(image, "cicp")
+    colours = None if space else _by_profile(image)
+    space = space or _of_code_points(image, "nclx") or _of_gamma(image)
+    colours = colours or _by_space(image.convert("RGB"), space)
+    colours.info = {}  # no orientation, place or profile is kept
     if alpha:
         colours.putalpha(alpha)
     return colours
+
+
+def _of_code_points(image: Image.Image, key: str) -> Space | None:
+    """The space of `info[key]`, H.273 code points of primaries and transfer."""
+    return Space.of_code_points(*image.info[key]) if key in image.info else None
+
+
+def _of_gamma(image: Image.Image) -> Space | None:
+    """The space of a PNG's gAMA and cHRM, unless it declares sRGB; chromaticities alone are ignored, as in browsers."""
+    if "srgb" in image.info or "gamma" not in image.info:
+        return None
+    return Space.of_gamma(image.info["gamma"], image.info.get("chromaticity"))
+
+
+def _by_space(colours: Image.Image, space: Space | None) -> Image.Image:
+    return colours if space is None or space.is_srgb else colour_spaces.to_srgb(colours, space)
 
 
 def _from_numbers(image: Image.Image) -> Image.Image:
@@ -42,7 +69,7 @@ def _from_numbers(image: Image.Image) -> Image.Image:
     grey = Image.fromarray(np.rint(values.clip(0, white) * (255.0 / white)).astype(np.uint8))
     if "transparency" in image.info:  # a PNG may declare one grey transparent
         grey.putalpha(Image.fromarray(np.where(numbers == image.info["transparency"], 0, 255).astype(np.uint8)))
-    grey.info["icc_profile"] = image.info.get("icc_profile")
+    grey.info = {key: image.info[key] for key in COLOUR_KEYS if key in image.info}
     return grey
 
 

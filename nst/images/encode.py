@@ -1,7 +1,7 @@
-"""Pictures out: PNG of 8 or 16 bits, JPEG and WebP, always with an sRGB profile and without any other metadata.
+"""Encoding pictures as PNG of 8 or 16 bits, JPEG or WebP, with an sRGB profile and without other metadata.
 
-16-bit PNG is written here (W3C PNG, 3rd edition), because Pillow writes no more than 8 bits of colour and the libraries
-that do either bring a whole vision package or still leave the profile to us.
+16-bit PNG is written here (W3C PNG, 3rd edition): Pillow writes 8 bits per colour at most, and the libraries that write
+16 are large computer vision packages or write no profile.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Picture = Image.Image | np.ndarray  # sRGB: mode RGB or RGBA, or floats (H, W, 3
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a picture, with what the page, the command line and a download need to know of it."""
+    """A file format of pictures, as the page, the command line and a download need it."""
 
     words: str
     suffixes: tuple[str, ...]  # the first is used for new files
     mime: str
     bits: int = 8  # per channel
-    keeps_text: bool = False  # such as a recipe
+    keeps_text: bool = False  # for a recipe
     keeps_alpha: bool = True
 
 
@@ -43,9 +43,9 @@ FORMATS: dict[str, Format] = {
     "webp": Format("WebP: the smallest, keeps transparency", (".webp",), "image/webp"),
 }
 
-# JPEG keeps all colour (4:4:4): strokes are small patches of saturated colour. WebP of this kind never does.
+# JPEG without chroma subsampling (4:4:4): strokes are small patches of saturated colour. Lossy WebP always subsamples.
 _OPTIONS = {"png": {}, "jpeg": {"quality": 95, "subsampling": 0}, "webp": {"quality": 95}}
-_UP = 2  # the PNG filter that stores differences to the row above
+_UP = 2  # the PNG filter that stores the difference from the row above
 
 
 def _srgb_profile() -> bytes:
@@ -79,7 +79,8 @@ def save(picture: Picture, path: str | os.PathLike[str], bits: int = 8, text: Ma
 def encode(picture: Picture, format: str = "png", text: Mapping[str, str] | None = None) -> bytes:
     """sRGB, mode RGB or RGBA or floats (H, W, 3 or 4) in [0, 1] -> the bytes of a file in one of `FORMATS`.
 
-    `text` goes into a PNG by keyword. Transparency meets white where the format has none. 16 bits need the floats.
+    `text` maps keywords to texts of a PNG. A format without alpha shows the picture on white. "png16" needs floats.
+    `ValueError` for an unknown format, for text that the format cannot keep, and for "png16" of a PIL image.
     """
     if format not in FORMATS:
         raise ValueError(f"format={format!r} is not known; choose from {', '.join(FORMATS)}")
@@ -96,14 +97,16 @@ def encode(picture: Picture, format: str = "png", text: Mapping[str, str] | None
 
 
 def write(content: bytes, path: str | os.PathLike[str]) -> None:
-    """Write a file whole or not at all: an interrupted program leaves the old file or none, never half of one."""
-    target = Path(os.path.realpath(path))  # a link keeps pointing where it did
-    part = target.with_name(f".{secrets.token_hex(8)}.part")  # the same folder, because moves between disks copy
+    """Write a file atomically: an interrupted program leaves the old file or none, never a part of the new one."""
+    target = Path(os.path.realpath(path))  # a symbolic link is kept, and its target replaced
+    part = target.with_name(
+        f".{secrets.token_hex(8)}.part"
+    )  # in the same folder, because a move between disks is a copy
     try:
         with part.open("xb") as file:
             file.write(content)
         part.replace(target)
-    except BaseException:  # an interrupt too
+    except BaseException:  # KeyboardInterrupt as well
         part.unlink(missing_ok=True)
         raise
 
@@ -118,7 +121,7 @@ def _rounded(picture: Picture) -> Image.Image:
 
 
 def _integers(pixels: np.ndarray, white: int) -> np.ndarray:
-    """Floats (H, W, 3 or 4) in [0, 1] -> whole numbers 0..white, still as floats."""
+    """Floats (H, W, 3 or 4) in [0, 1] -> whole numbers 0..white, of a float type."""
     assert pixels.dtype.kind == "f", pixels.dtype
     assert pixels.shape[2:] in ((3,), (4,)), pixels.shape
     return np.rint(pixels.clip(0, 1) * white)

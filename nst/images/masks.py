@@ -15,9 +15,9 @@ from torch import Tensor
 
 
 def guide(mask: Tensor, grid: Sequence[int], stride: int) -> Tensor:
-    """The mask on a layer's grid of h x w cells: (1, 1, H, W) -> (1, 1, h, w), the mean over each cell's pixels.
+    """The mask on a layer's grid of h x w cells: (1, 1, H, W) -> (1, 1, h, w), the mean of each cell's pixels.
 
-    `stride` is the side of a cell in pixels. Poolings drop what does not fill a cell, and so does this.
+    `stride` is the side of a cell in pixels. A rest that does not fill a cell is dropped, as pooling does.
     """
     height, width = grid
     return F.avg_pool2d(mask, stride)[..., :height, :width]
@@ -29,12 +29,12 @@ def resize(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def union(masks: Sequence[Tensor]) -> Tensor:
-    """Where any of the masks paints: several (1, 1, H, W) -> one."""
+    """The clamped sum of masks, which paints where any of them does: several (1, 1, H, W) -> (1, 1, H, W)."""
     return torch.stack(list(masks)).sum(dim=0).clamp(max=1)
 
 
 def both(mask: Tensor | None, other: Tensor | None) -> Tensor | None:
-    """Where both paint; None is everywhere."""
+    """The product of two masks (1, 1, H, W), which paints where both do; None paints everywhere."""
     return other if mask is None else mask if other is None else mask * other
 
 
@@ -44,7 +44,7 @@ def soften(mask: Tensor, edge_px: float) -> Tensor:
     if sigma < 0.05:  # a neighbour's share is less than the smallest float32
         return mask
     height, width = mask.shape[-2:]
-    shrink = max(1, min(int(sigma / 4), height // 4, width // 4))  # a wide blur needs no fine grid
+    shrink = max(1, min(int(sigma / 4), height // 4, width // 4))  # a wide blur is computed on a coarse grid
     small = resize(mask, (height // shrink, width // shrink)) if shrink > 1 else mask
     sigma /= shrink
     reach = math.ceil(3 * sigma)
@@ -57,5 +57,5 @@ def soften(mask: Tensor, edge_px: float) -> Tensor:
 
 
 def compose(painted: Tensor, photo: Tensor, mask: Tensor | None) -> Tensor:
-    """Lay the painting over the photo: two (1, 3, H, W) -> same, the photo's very numbers where the mask is 0."""
+    """Blend the painting over the photo: two (1, 3, H, W) -> same, exactly the photo's values where the mask is 0."""
     return painted if mask is None else photo + mask * (painted - photo)

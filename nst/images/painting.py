@@ -1,6 +1,6 @@
-"""The painted picture and what it takes to finish it: colours, the parts left untouched, transparency.
+"""The painted picture with what finishes it: colours, mask and transparency.
 
-Kept with a result, so that its colours can be changed again and again without a new run.
+It is kept with a result, so that the colours can be changed without a new run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Painting:
 
     painted: Tensor
     photo: Tensor
-    mask: Tensor | None  # where the painting shows; None: everywhere
+    mask: Tensor | None  # 1 where the painting shows; None: everywhere
     alpha: Tensor | None  # the photo's; None: opaque
     colour: str = "style"  # as in `Settings`
     amount: float = 1.0
@@ -71,7 +71,7 @@ class Painting:
 
 
 def _colours_after(settings: Settings) -> bool:
-    """A grey style picture still leaves the chroma to be taken from the photo."""
+    """Whether colours change after the run. For "luminance" always: the style is grey, the photo gives the chroma."""
     return settings.colour_when == "after" or settings.colour == "luminance"
 
 

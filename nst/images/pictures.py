@@ -1,4 +1,4 @@
-"""Pictures in: decode whatever a person drops, as upright sRGB without hidden colours; PIL <-> tensor; sizes."""
+"""Decoding an uploaded picture to upright sRGB without hidden colours; PIL <-> tensor; sizes of pictures."""
 
 from __future__ import annotations
 
@@ -8,27 +8,32 @@ import os
 import warnings
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH as TILE_LENGTH
 from PIL.TiffImagePlugin import TILEWIDTH as TILE_WIDTH
 from torch import Tensor
 
-from nst.images.decode import to_srgb, without_hidden_colours
+from nst.images import containers
+from nst.images.decode import COLOUR_KEYS, to_srgb, without_hidden_colours
 from nst.settings import LIMITS
 
-# What people have. Pillow knows thirty more, some with parsers that nobody looks after; one starts Ghostscript.
+# The formats of photos. Pillow reads thirty more, some with unmaintained parsers; one starts Ghostscript.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP", "MPO")
+ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
+SHOWS_COLOURS = 2  # a rank of `_shown`
 LARGEST_TILE = 2048**2  # pixels, of a TIFF that is smaller than its tiles
 
-Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, a path to one, or such a file's content
+Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, the path of its file, or the file's content
 
 
 def load(source: Source, name: str = "picture") -> Image.Image:
-    """A picture or a path to one as upright sRGB: mode RGB, or RGBA when some pixel is not fully opaque.
+    """A picture, a path or a file's content as upright sRGB: mode RGB, or RGBA when some pixel is not fully opaque.
 
     Colours under full transparency are replaced by an extension of the visible ones. `ValueError` names the picture
     (`name`) and says what to do when it cannot be read, is too large or too small, or has nothing to see.
@@ -43,10 +48,10 @@ def load(source: Source, name: str = "picture") -> Image.Image:
 
 
 def to_mask(source: Source, name: str = "mask") -> Image.Image:
-    """A picture or a path to one as a mask, mode L: 255 is painted, 0 is not.
+    """A picture, a path or a file's content as a mask, mode L: 255 is painted, 0 is not. Errors are those of `load`.
 
-    A layer whose transparency varies was painted on nothing: its alpha is the mask, whatever the colour of the brush.
-    Otherwise luminance is, white being painted. A wholly transparent layer is an empty mask.
+    The mask is the alpha of a layer whose alpha varies, because such a layer was painted on an empty canvas. Otherwise
+    the mask is the luminance, white being painted. A wholly transparent layer is an empty mask.
     """
     picture = _decode(source, name)
     if picture.mode == "RGBA":
@@ -71,7 +76,7 @@ def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: s
 
 
 def header(source: Source, name: str = "picture") -> Image.Image:
-    """The picture as its file's header tells, not decoded, for its size; close it. Errors are those of `load`."""
+    """The picture with the size of its file's header, not decoded. The caller closes it. Errors are those of `load`."""
     picture = source.copy() if isinstance(source, Image.Image) else _open(source, name)
     _check_shape(picture, name)
     return picture
@@ -82,16 +87,80 @@ def split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return picture.convert("RGB"), picture.getchannel("A") if picture.mode == "RGBA" else None
 
 
+def animation_notice(source: Source, name: str = "picture") -> str | None:
+    """A sentence for a file that is an animation, of which `load` uses one frame; None for any other picture.
+
+    Errors are those of `load`.
+    """
+    if isinstance(source, Image.Image):
+        return None
+    with header(source, name) as picture:
+        if not _is_animation(picture):
+            return None
+    return f"The {name} is an animation; one frame of it is used."
+
+
 def _decode(source: Source, name: str) -> Image.Image:
     """Upright sRGB, RGB or RGBA, without metadata; colours under transparency are still the file's."""
     picture = source if isinstance(source, Image.Image) else _open(source, name)
     _check_shape(picture, name)
+    declared = _declared(picture)
     try:
+        if _is_animation(picture) and picture is not source:  # the caller has chosen the frame of a picture
+            picture = _first_shown(picture)
         upright = ImageOps.exif_transpose(picture)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
         raise _damaged(name) from error
-    _check_shape(upright, name)  # again: some containers tell their true size only when decoded
+    _check_shape(upright, name)  # again: the headers of some containers give a wrong size
+    upright.info |= declared
     return to_srgb(upright)
+
+
+def _declared(picture: Image.Image) -> dict[str, Any]:
+    """What a picture's `info` says of its colours; Pillow forgets some of it when it goes to another frame."""
+    declared = {key: picture.info[key] for key in COLOUR_KEYS if key in picture.info}
+    if nclx := picture.info.get("nclx_profile"):  # of HEIF, from pillow-heif
+        points = nclx["color_primaries"], nclx["transfer_characteristics"]
+        declared["nclx"] = containers.normal_code_points(*points)
+    return declared
+
+
+def _is_animation(picture: Image.Image) -> bool:
+    """Whether the frames are moments; the further pictures of a TIFF, an MPO or a HEIC are pages, views and depths."""
+    return picture.format in ANIMATED_FORMATS and getattr(picture, "is_animated", False)
+
+
+def _first_shown(picture: Image.Image) -> Image.Image:
+    """The first frame of two colours or more, else the first that is not wholly transparent, else the first.
+
+    Searched in as many frames as have `LIMITS.megapixels` together; a frame that is damaged ends the search.
+    """
+    picture.load()
+    rank = _shown(picture)
+    if rank == SHOWS_COLOURS:
+        return picture
+    best = picture.copy()
+    for number in range(1, int(LIMITS.megapixels * 1e6 / (picture.width * picture.height))):
+        try:
+            picture.seek(number)
+            picture.load()
+        except Exception:  # the end, or a damaged frame
+            break
+        if (found := _shown(picture)) > rank:
+            rank, best = found, picture.copy()
+        if rank == SHOWS_COLOURS:
+            break
+    return best
+
+
+def _shown(frame: Image.Image) -> int:
+    """How much a frame shows: nothing (0), one colour (1) or several (`SHOWS_COLOURS`)."""
+    seen = frame.convert("RGBA")
+    visible = seen.getchannel("A").point([0] + [255] * 255)
+    if not visible.getbbox():
+        return 0
+    statistics = ImageStat.Stat(seen.convert("RGB"), visible)
+    return 1 if all(low == high for low, high in statistics.extrema) else SHOWS_COLOURS
 
 
 @cache
@@ -112,14 +181,18 @@ def readable_suffixes() -> frozenset[str]:
 
 
 def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
-    """Read the header only; no message shows more of the path than the file's name."""
+    """Read the header only. Messages show the file's name, never the rest of the path."""
     if not isinstance(path, (str, os.PathLike, bytes)):
         raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked next
-            picture = Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=_formats())
+            file, declared = _readable(path)
+            picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_formats())
             _check_tiles(picture)
+            if picture.format == "AVIF":
+                declared = _nclx(path)
+            picture.info |= declared
             return picture
     except UnidentifiedImageError as error:
         raise ValueError(f"the {name} is not a picture this program reads; save it as PNG or JPEG") from error
@@ -132,8 +205,28 @@ def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
         raise _damaged(name) from error
 
 
+def _readable(
+    source: str | os.PathLike[str] | bytes,
+) -> tuple[str | os.PathLike[str] | bytes | BinaryIO, dict[str, Any]]:
+    """The source, or in its place a PNG that Pillow can read, and what the PNG declares of its colours."""
+    with _file(source) as file:
+        readable, declared = containers.readable_png(file)
+        return (source if readable is file else readable), declared
+
+
+def _nclx(source: str | os.PathLike[str] | bytes) -> dict[str, Any]:
+    """What an AVIF file declares of its colours besides an ICC profile."""
+    with _file(source) as file:
+        code_points = containers.avif_code_points(file)
+    return {} if code_points is None else {"nclx": code_points}
+
+
+def _file(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+
+
 def _check_tiles(image: Image.Image) -> None:
-    """A TIFF of few pixels may declare tiles of a gigapixel, for one of which libtiff takes that much memory."""
+    """Refuse huge tiles: libtiff allocates a whole tile, and a TIFF of few pixels may declare one of a gigapixel."""
     tags = getattr(image, "tag_v2", {})
     tile = tags.get(TILE_WIDTH, 0) * tags.get(TILE_LENGTH, 0)
     if tile > max(LARGEST_TILE, 4 * image.width * image.height):
@@ -216,7 +309,7 @@ def to_pixels(image: Tensor) -> np.ndarray:
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """(1, 3, H, W) -> (1, 3, *size), antialiased bicubic, clamped to [0, 1] because bicubic overshoots.
 
-    What has that size is given back itself: it may be large.
+    An image that has this size already is returned itself, not copied: it may be large.
     """
     if image.shape[-2:] == size:
         return image
@@ -224,9 +317,10 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def enlarge(image: Tensor, size: tuple[int, int], photo: Tensor) -> Tensor:
-    """A picture painted from a photo, and the photo's detail that its size could not hold: (1, 3, h, w) -> (*size).
+    """Enlarge a picture painted from a photo and add the photo's detail that the small size lost.
 
-    Without that detail a level first has to find it again: a step in five (measured, at equal cost).
+    (1, 3, h, w) and the photo (1, 3, H, W) -> (1, 3, *size), clamped to [0, 1]. Without the detail a level spends one
+    step in five on finding it again (measured, at equal cost).
     """
     if image.shape[-2:] == size:
         return image
@@ -235,7 +329,7 @@ def enlarge(image: Tensor, size: tuple[int, int], photo: Tensor) -> Tensor:
 
 
 def cover(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale (1, 3, H, W) to cover `size` and cut off what stands out, centred -> (1, 3, *size)."""
+    """Scale (1, 3, H, W) until it covers `size`, then crop to the middle -> (1, 3, *size)."""
     height, width = size
     scale = max(height / image.shape[-2], width / image.shape[-1])
     scaled = resize(image, (max(height, round(image.shape[-2] * scale)), max(width, round(image.shape[-1] * scale))))

@@ -1,6 +1,6 @@
 """The run as an animation of a few seconds: the photo turns into the painting, which then stays for a moment.
 
-WebP and GIF, which Pillow writes. MP4 would need ffmpeg, which nothing in requirements.txt brings.
+WebP and GIF, because Pillow writes them. MP4 would need ffmpeg, which no package of requirements.txt contains.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from nst.images.decode import on_white
 from nst.images.encode import SRGB_PROFILE
 from nst.images.pictures import result_size, scaled
 
-FIRST_MS = 500  # the photo, long enough to be recognised
-MOTION_MS = 2500  # all frames between the first and the last, in equal parts
-SLOWEST_MS = 250  # such a part at most, else a run of few frames would look stuck
-LAST_MS = 1500  # the painting
-TICK_MS = 10  # a GIF counts time in these
-MOST_FRAMES = 2 + MOTION_MS // (2 * TICK_MS)  # browsers show a frame of one tick for ten
-PALETTE_FRAMES = 4  # of a GIF
+FIRST_MS = 500  # how long the photo is shown: long enough to be recognised
+MOTION_MS = 2500  # of all frames between the first and the last together, in equal parts
+SLOWEST_MS = 250  # longest time of one frame between; longer ones look as if the animation had stopped
+LAST_MS = 1500  # how long the painting is shown
+TICK_MS = 10  # the unit of time of a GIF
+MOST_FRAMES = 2 + MOTION_MS // (2 * TICK_MS)  # two ticks each: browsers show a frame of one tick for ten
+PALETTE_FRAMES = 4  # frames whose colours make the palette of a GIF
 
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write an animation, with what a download needs to know of it."""
+    """A file format of animations: its words for people, its suffix and its MIME type."""
 
     words: str
     suffix: str
@@ -44,7 +44,7 @@ ANIMATION_FORMATS: dict[str, Format] = {
 class Timelapse:
     """Collects the pictures of a run as they come, in bounded memory: about 20 MiB with the default limits.
 
-    The first and the last picture are always kept; of those between every n-th, n doubling whenever the limit is hit.
+    The first and the last picture are always kept, and every n-th between; n doubles when `most_frames` is reached.
     """
 
     def __init__(self, most_frames: int = 48, longer_px: int = 384) -> None:
@@ -79,7 +79,7 @@ class Timelapse:
         return [scaled(frame, self.last.size[::-1]) for frame in chosen]
 
     def strip(self, count: int) -> Image.Image:
-        """So many pictures of the run side by side, first and last among them, none twice; RGB."""
+        """At most `count` different pictures of the run side by side, the first and the last among them; RGB."""
         frames = self.frames()
         if not frames:
             raise ValueError("0 pictures make no strip; add 1 at least")
@@ -111,7 +111,7 @@ class Timelapse:
 
 
 def durations(count: int) -> list[int]:
-    """How long each of so many frames is shown, ms."""
+    """The time that each of `count` frames is shown, ms."""
     if count < 2:
         return [LAST_MS] * count
     between = count - 2
@@ -121,7 +121,7 @@ def durations(count: int) -> list[int]:
 
 
 def _fitted(picture: Image.Image, longer_px: int) -> Image.Image:
-    """A copy in RGB whose longer side has so many pixels at most, without metadata."""
+    """A copy in RGB whose longer side has `longer_px` pixels at most, without metadata."""
     picture = on_white(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
     frame = scaled(picture, result_size(picture, min(longer_px, max(picture.size))))
     frame.info = {}  # Pillow's encoders would copy comments and more from here

@@ -124,16 +124,16 @@ def harmless() -> dict[str, bytes]:
 MEASURE = """
 import json, sys
 from pathlib import Path
-from nst import images
+from nst.images import pictures
 
 def peak_mib():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
-images.load(sys.argv[1] + "/warm")  # what any picture needs
+pictures.load(sys.argv[1] + "/warm")  # what any picture needs
 before, answers = peak_mib(), {}
 for path in sorted(Path(sys.argv[1]).glob("*.file")):
     try:
-        answers[path.stem] = str(images.load(path).size)
+        answers[path.stem] = str(pictures.load(path).size)
     except ValueError as error:
         answers[path.stem] = f"refused: {error}"
     answers[path.stem] += f" | {peak_mib() - before:.1f}"

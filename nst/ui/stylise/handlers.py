@@ -219,7 +219,7 @@ def _frames(events: Iterator[Event], run: RunRequest) -> Iterator[Updates]:
                     kept = Kept(preview, started.preview.size, film, run)
                     yield _frame(preview, history, status_text.progress(started, event, history), kept)
             case Degraded(reason=reason):
-                notice = f" {reason}"
+                notice += f" {reason}"
             case Finished(result=result):
                 picture = on_white(result.image)
                 film.add(picture)
