@@ -1,7 +1,7 @@
 """What the style pictures are painted with: noise, colour ramps, flow, light, strokes and nearest seeds.
 
 Fields are (H, W) float32 arrays, pictures (H, W, 3) float32 sRGB in [0, 1]. Coordinates x, y are in units of the
-height, so that a composition looks the same at any resolution. Only numpy and Pillow are needed.
+height, so that a composition looks the same at any resolution. Only numpy, scipy and Pillow are needed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy.spatial import cKDTree
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
 Metric = Callable[[Array, Array, NDArray[np.intp]], Array]
+BAND_ROWS = 64  # of `nearest_two`, searched at once
+CANDIDATES = 16
 
 
 def grid(height: int, width: int) -> tuple[Array, Array]:
@@ -171,25 +174,20 @@ def bristle_strokes(
 def nearest_two(seeds: Array, height: int, width: int, metric: Metric | None = None) -> tuple[NDArray, NDArray]:
     """The two nearest of the seeds (N, 2), in px, for every pixel: indices (2, H, W) and distances (2, H, W).
 
-    Searched in square blocks, each against only the seeds that can matter there, instead of with a k-d tree. `metric`
-    takes dx, dy and seed indices; it may shrink a distance to 0.7 of the Euclidean one but not stretch it.
+    `metric` takes dx, dy and seed indices; it may shrink a distance to 0.7 of the Euclidean one but not stretch it. Its
+    nearest seeds are looked for among the CANDIDATES that are nearest by the Euclidean one.
     """
-    block = 32
-    slack = 1.0 if metric is None else 1.45
+    tree = cKDTree(seeds)
     index, distance = np.empty((2, height, width), np.int32), np.empty((2, height, width), np.float32)
-    for top in range(0, height, block):
-        for left in range(0, width, block):
-            y, x = np.mgrid[top : min(top + block, height), left : min(left + block, width)].astype(np.float32)
-            reach = np.hypot(seeds[:, 0] - left - block / 2, seeds[:, 1] - top - block / 2)
-            close = np.flatnonzero(reach <= (np.partition(reach, 1)[1] + block * 0.71) * slack + block * 0.71)
-            dx, dy = x[..., None] - seeds[close, 0], y[..., None] - seeds[close, 1]
-            d = np.hypot(dx, dy) if metric is None else metric(dx, dy, close)
-            two = np.argpartition(d, 1, axis=-1)[..., :2]
-            ds = np.take_along_axis(d, two, -1)
-            swap = np.argsort(ds, axis=-1)
-            area = np.s_[:, top : top + y.shape[0], left : left + y.shape[1]]
-            index[area] = np.moveaxis(close[np.take_along_axis(two, swap, -1)], -1, 0)
-            distance[area] = np.moveaxis(np.take_along_axis(ds, swap, -1), -1, 0)
+    for top in range(0, height, BAND_ROWS):
+        y, x = np.mgrid[top : min(top + BAND_ROWS, height), :width].astype(np.float32)
+        d, close = tree.query(np.stack([x, y], -1), k=2 if metric is None else CANDIDATES)
+        if metric is not None:
+            d = metric(x[..., None] - seeds[close, 0], y[..., None] - seeds[close, 1], close)
+            two = np.argsort(d, axis=-1)[..., :2]
+            d, close = np.take_along_axis(d, two, -1), np.take_along_axis(close, two, -1)
+        index[:, top : top + BAND_ROWS] = np.moveaxis(close, -1, 0)
+        distance[:, top : top + BAND_ROWS] = np.moveaxis(d, -1, 0)
     return index, distance
 
 
