@@ -87,13 +87,13 @@ def _refuse_taken(host: str, port: int) -> None:
 def _prepare(host: str) -> None:
     """What must be in place before torch and gradio are loaded."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    _ask_ourselves_directly(host)
+    ask_ourselves_directly(host)
     with contextlib.suppress(ImportError):
         import spaces  # noqa: F401, on ZeroGPU it must come before torch
     malloc.prepare()
 
 
-def _ask_ourselves_directly(host: str) -> None:
+def ask_ourselves_directly(host: str) -> None:
     """Name this machine in `no_proxy`: gradio asks its own address while it starts, and a proxy could not answer."""
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     named = [name.strip() for name in given.split(",") if name.strip()]

@@ -16,7 +16,7 @@ def keep_apart() -> str:
 
     SIGTERM also ends a run at once: Python would otherwise wait for the thread that computes.
     """
-    folder = _new_folder(os.environ.get("GRADIO_TEMP_DIR"))
+    folder = new_folder(os.environ.get("GRADIO_TEMP_DIR"))
     os.environ["GRADIO_TEMP_DIR"] = folder
     owner = os.getpid()
 
@@ -33,7 +33,7 @@ def keep_apart() -> str:
     return folder
 
 
-def _new_folder(parent: str | None) -> str:
+def new_folder(parent: str | None) -> str:
     """An empty folder in `parent`, which is made if it is not there; None: where the system has such folders."""
     try:
         if parent:
