@@ -1,9 +1,12 @@
-"""What tests share: a served page, and small seeded pictures with structure (edges, discs, stripes, grain)."""
+"""What tests share: which files need what, a served page, and small seeded pictures (edges, discs, stripes, grain)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # "gw0", "gw1": two processes on two cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # OpenMP's waiting threads would slow the other; read by torch
@@ -13,12 +16,12 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # "gw0", "gw1": two process
 import numpy as np
 import pytest
 import torch
-from browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from nst.features.extractor import kept_kernels
 from nst.settings import QUALITIES
+from tests.browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # so that what is written for a GPU runs; read when triton is imported
@@ -27,15 +30,81 @@ os.environ.setdefault("NST_STARTS_PER_MINUTE", "10000")  # all tests are one vis
 HEIGHT, WIDTH = 120, 160
 
 
+# What the tests of a file need, by the file's path in this folder; the only place that sets these markers. The first
+# pattern that fits counts. A file that fits none is quick: `python -m pytest` runs it.
+MARKERS = {
+    "*_gpu.py": "gpu",
+    "ui/explain/test_walk.py": "browser",
+    "ui/server/test_refused_click.py": "browser",
+    "ui/stylise/test_browser.py": "browser",
+    "ui/stylise/test_page.py": "browser",
+    "ui/server/test_faults_of_the_server.py": "server",
+    "ui/server/test_long_life.py": "server",
+    "ui/server/test_requests.py": "server",
+    "ui/server/test_spaces_processes.py": "server",
+    "ui/stylise/test_cancelling.py": "server",
+    "ui/stylise/test_mcp.py": "server",
+    "batch/test_batch_processes.py": "process",
+    "batch/test_ray_workers.py": "process",
+    "images/test_hostile_memory.py": "process",
+    "ui/server/test_importing.py": "process",
+    "test_install.py": "process",
+    "test_malloc.py": "process",
+    "test_peak_memory.py": "process",
+    "test_programs.py": "process",
+    "explain/test_layer_studies.py": "slow",
+    "objective/test_style_cache.py": "slow",
+    "objective/test_tiled_costs.py": "slow",
+    "test_faults.py": "slow",
+    "test_runs_with_masks.py": "slow",
+    "test_whole_runs.py": "slow",
+}
+LONGEST_S = 2.0  # of the process's own time, for a test whose file has no marker
+FOLDER = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-    if torch.cuda.is_available():
-        return
-    for item in items:
-        if item.get_closest_marker("gpu"):
-            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+        _mark(item, _marker_of(item))
+
+
+def _file_of(item: pytest.Item) -> str:
+    return item.path.relative_to(FOLDER).as_posix()
+
+
+def _marker_of(item: pytest.Item) -> str | None:
+    return next((marker for pattern, marker in MARKERS.items() if fnmatch(_file_of(item), pattern)), None)
+
+
+def _mark(item: pytest.Item, marker: str | None) -> None:
+    if marker:
+        item.add_marker(marker)
+    if marker == "browser":
+        item.add_marker(pytest.mark.flaky(reruns=1))
+    if marker == "gpu" and not torch.cuda.is_available():
+        item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    # One process has the browser while the other computes. Other tests go by file, whose fixtures are made once.
+    item.add_marker(pytest.mark.xdist_group("browser" if marker == "browser" else _file_of(item)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """In CI, fail a test that takes long although its file has no marker.
+
+    By the time that the threads of this process computed: it hardly grows when other programs keep the cores busy.
+    Fixtures do not count.
+    """
+    began_s = time.process_time()
+    outcome = yield
+    took_s = time.process_time() - began_s
+    if os.environ.get("CI") and _marker_of(item) is None and took_s > LONGEST_S:
+        pytest.fail(
+            f"the test computed for {took_s:.1f} s, over the limit of {LONGEST_S:.0f} s for a file without a marker; "
+            "make it smaller, share its runs in a fixture, or move it to a file that MARKERS in tests/conftest.py "
+            "calls slow (processor time of the test's process, without its fixtures)",
+            pytrace=False,
+        )
+    return outcome
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +126,7 @@ def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if "address" in request.fixturenames:
         from nst.ui.stylise import variants
 
-        monkeypatch.setitem(QUALITIES, "draft", (5, 4, 3))
+        monkeypatch.setitem(QUALITIES, "draft", (4, 3, 2))
         monkeypatch.setitem(QUALITIES, "balanced", (14, 10, 8))
         monkeypatch.setattr(variants, "STEPS_OF_ONE_LEVEL", 6)
 

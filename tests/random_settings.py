@@ -1,4 +1,4 @@
-"""Random legal settings, for properties that hold for all of them."""
+"""Random legal settings, and one other value for every field, for properties that hold for all of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,41 @@ from hypothesis import strategies as st
 
 from nst import Settings
 from nst.settings import BLOCKS, CHOICES, LIMITS, layer_names
+
+FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+
+
+OTHER = {  # a legal value for each field that is not its default
+    "alpha": 0.1,
+    "beta": 1 / 3,
+    "content_layers": {"conv4_2": 0.7, "relu3_1": 1e-9},
+    "style_layers": {"relu5_1": 0.3, "relu1_1": 0.1, "pool2": 0},
+    "style_blend": (0.7, 0.3),
+    "style_scale": 0.5,
+    "statistic": "wasserstein",
+    "colour": "luminance",
+    "colour_when": "before",
+    "colour_amount": 0.25,
+    "mask_edge": 0.0125,
+    "size": 513,
+    "original_size": True,
+    "quality": "fine",
+    "steps": 77,
+    "pyramid": False,
+    "optimiser": "adam",
+    "init": "noise",
+    "pooling": "average",
+    "total_variation": 1e-7,
+    "averaging": 0.9,
+    "plateau": 0.001,
+    "balance": False,
+    "backbone": "vgg16-torchvision",
+    "seed": 2**63 - 1,
+    "device": "cuda:3",
+    "precision": "bfloat16",
+    "tile_px": 320,
+    "max_seconds": 12.5,
+}
 
 
 @st.composite
@@ -35,7 +70,7 @@ def all_settings(draw: st.DrawFn) -> Settings:
         "tile_px": st.none() | st.integers(LIMITS.smallest_tile, LIMITS.size),
         "max_seconds": st.none() | st.floats(0, 86_400),
     }
-    assert set(parts) == {field.name for field in dataclasses.fields(Settings)}
+    assert set(parts) == set(FIELDS)
     try:
         return Settings(**draw(st.fixed_dictionaries({}, optional=parts)))
     except ValueError:  # such as all weights 0

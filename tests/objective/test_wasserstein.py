@@ -25,13 +25,14 @@ def activations(*shape: int, seed: int = 0) -> Tensor:
 
 
 def scipy_cost(a_style: Tensor, a_generated: Tensor) -> float:
-    """The formula of Dowson & Landau in float64, on covariances that are just not singular, as `sqrtm` needs."""
+    """The formula of Dowson & Landau in float64, by eigenvalues."""
     flat = [a[0].detach().double().flatten(1).numpy() for a in (a_style, a_generated)]
     m_s, m_g = (x.mean(1) for x in flat)
-    c_s, c_g = (np.cov(x, bias=True) + 1e-12 * x.var(1).sum() * np.eye(len(x)) for x in flat)
-    root = scipy.linalg.sqrtm(c_s).real
-    middle = scipy.linalg.sqrtm(root @ c_g @ root).real
-    return float(((m_s - m_g) ** 2).sum() + np.trace(c_s + c_g - 2 * middle))
+    c_s, c_g = (np.cov(x, bias=True) for x in flat)
+    variances, axes = scipy.linalg.eigh(c_s)  # `sqrtm` takes seconds for the 512 channels of a deep layer
+    root = axes * np.sqrt(variances.clip(0)) @ axes.T
+    overlap = np.sqrt(scipy.linalg.eigvalsh(root @ c_g @ root).clip(0)).sum()
+    return float(((m_s - m_g) ** 2).sum() + np.trace(c_s + c_g) - 2 * overlap)
 
 
 def exact_gradient(a_style: Tensor, a_generated: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ def test_box_lbfgs_learns_from_the_steps_that_were_really_taken() -> None:
 
     walked = [quadratic.start, *(e.image.clone() for e in minimise(evaluate, quadratic.start, 15, make))]
     assert any(0 in image or 1 in image for image in walked)
-    pairs = methods[0].history.pairs
+    pairs = methods[0].pairs.stored
     for row, (before, after) in enumerate(itertools.pairwise(walked[:-1])):
         assert torch.allclose(pairs[row], (after - before).reshape(-1))
         change = evaluate(after)[1] - evaluate(before)[1]

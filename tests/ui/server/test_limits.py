@@ -12,7 +12,6 @@ import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client
-from playwright.sync_api import Page, expect
 from starlette.middleware import Middleware
 
 from nst import Settings
@@ -148,17 +147,6 @@ def test_nobody_passes_the_queue(slow: SimpleNamespace) -> None:
     )
     for body in (b"", b"[]", b"null", b"[" * 100_000, b'{"session_hash": 7}', b"\xff"):
         assert httpx.post(f"{slow.address}gradio_api/call/run", content=body).status_code < 500
-
-
-@pytest.mark.browser
-def test_a_refused_click_says_why_and_gives_the_button_back(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Windows, "wait_s", lambda *_: 41.2)
-    page.locator("#stylise-button").click()
-    message = page.get_by_text("Please wait 42 s and try again.")
-    expect(message).to_be_visible()
-    expect(page.locator("#status")).to_contain_text("Not started.")
-    expect(page.locator("#stylise-button")).to_be_visible()
-    expect(page.locator("#stop-button")).to_be_hidden()
 
 
 def test_the_readme_tells_every_limit_with_its_default_and_variable() -> None:

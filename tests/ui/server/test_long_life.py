@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
-from serving import serve
 
 from nst.ui.server import examples
 from tests.load import soak
+from tests.serving import serve
 
-MOST_S = 5.0
+MOST_S = 5.0  # until a server that was told to go is taken to hang
 
 
 def test_sigterm_in_the_middle_of_a_run_ends_all_and_leaves_no_file(tmp_path: Path) -> None:
@@ -30,10 +30,8 @@ def test_sigterm_in_the_middle_of_a_run_ends_all_and_leaves_no_file(tmp_path: Pa
             assert not job.done()
             time.sleep(0.05)
         assert list(tmp_path.glob("nst-*/*/*.jpg")), "uploads and frames are in a folder of this process"
-        began = time.monotonic()
         server.send_signal(signal.SIGTERM)
         assert server.wait(MOST_S) == 143
-        assert time.monotonic() - began < MOST_S
         with pytest.raises(ProcessLookupError):
             os.killpg(server.pid, 0)  # nobody is left of its group
         assert not list(tmp_path.glob("nst-*"))

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PHONE, WAIT_MS, WIDE, choose_size, fill, finished, picture_source, unfold, visit
 from playwright.sync_api import Page, expect
 
 from nst.settings import Settings
@@ -16,8 +15,7 @@ from nst.ui.stylise import expected_time
 from nst.ui.stylise.curve import SERIES_COLOURS
 from nst.ui.stylise.presets import PRESETS
 from nst.ui.stylise.variants import VARIANTS
-
-pytestmark = pytest.mark.browser
+from tests.browsing import PHONE, WAIT_MS, WIDE, choose_size, fill, finished, picture_source, unfold, visit
 
 PANELS = ("size", "more-styles", "colour", "places", "advanced", "recipe")
 SOON_MS = 2000  # for handlers that do not compute
@@ -345,31 +343,3 @@ def test_a_slow_connection_skips_stale_frames_and_ends_with_the_last(browser, ad
     assert last in loaded
     assert 2 <= len(loaded) < len(asked)
     context.close()
-
-
-def test_handlers_that_do_not_compute_answer_within_100_ms(page: Page) -> None:
-    choose_size(page, 128)
-    stylise(page)
-    times: dict[str, float] = {}
-    for name in ("Bold", "Classic"):
-        times[name] = answer_ms(
-            page, lambda name=name: page.locator("#presets").get_by_role("button", name=name).click()
-        )
-    unfold(page, "recipe")
-    times["link"] = answer_ms(page, lambda: page.locator("#make-link").click())
-    times["visit"] = answer_ms(page, lambda: page.locator("#visit .thumbnail-item").first.click())
-    assert max(times.values()) < 100 * SLACK, times
-
-
-SLACK = 4  # machines of CI are busy; the figure in nst/bench/README.md is measured on a quiet one
-
-
-def answer_ms(page: Page, act) -> float:
-    """How long the server takes for the call that `act` makes, as the browser measures it."""
-    with page.expect_response(
-        lambda response: "/run/predict" in response.url or "/queue/join" in response.url
-    ) as caught:
-        act()
-    timing = caught.value.request.timing
-    caught.value.finished()
-    return timing["responseStart"] - timing["requestStart"]

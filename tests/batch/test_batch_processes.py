@@ -1,0 +1,123 @@
+"""Batches are held to single runs of the command line, byte for byte, whatever is killed on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nst.batch import driver, workers
+from nst.batch.manifest import NAME, Manifest
+from nst.batch.work_list import named, read
+from nst.command_line import _batch_parser
+from tests.batch.batches import GOOD, ROOT, arguments, assert_like_single_runs, lines, painted
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+
+
+def started(*more: str) -> subprocess.Popen:
+    """The batch in a process group of its own, as a terminal starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "nst", *arguments(*more)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_until(holds, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that this one started and that run, by Linux' /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def runs(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@LINUX
+def test_killed_half_way_and_started_again_it_makes_the_pictures_of_single_runs(folder: Path, capsys) -> None:
+    first = started("--workers", "1")
+    wait_until(lambda: len(painted()) >= 4)
+    helpers = children(first.pid)
+    first.kill()
+    first.communicate()
+    before = painted()
+    assert 4 <= len(before) < len(GOOD)
+    assert helpers
+    wait_until(lambda: not any(map(runs, helpers)), 10)  # nobody goes on painting without a driver
+    times = {name: (folder / "out" / name).stat().st_mtime_ns for name in before}
+    with (folder / "out" / NAME).open("ab") as file:
+        file.write(b'{"output": "p8.png", "photo": "in/p')
+
+    second = started("--workers", "1")
+    said, complaints = second.communicate(timeout=100)
+    assert second.returncode == 1
+    assert painted() == Counter({f"{stem}.png": 1 for stem in GOOD})  # none twice
+    assert {name: (folder / "out" / name).stat().st_mtime_ns for name in before} == times
+    failed = {line["photo"]: line["error"] for line in lines() if line["error"]}
+    assert set(failed) == {str(Path("in") / name) for name in ("p9 corrupt.jpg", "p10 long.png")}
+    assert "50 to 1" in failed[str(Path("in") / "p10 long.png")]
+    kept = len(before) + ("p11 again.png" not in before)  # the same as p4, which is painted once
+    assert f"{len(GOOD) - kept} painted, {kept} kept, 2 failed of 12" in said
+    assert all(error in complaints for error in failed.values())
+    assert "Traceback" not in complaints
+    assert {path.name for path in (folder / "out").iterdir()} == {NAME, *(f"{stem}.png" for stem in GOOD)}
+    assert_like_single_runs(GOOD)
+
+
+@LINUX
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_whole_pictures_and_no_process(number: int, code: int, folder: Path) -> None:
+    running = started("--workers", "2" if number == signal.SIGINT else "1")
+    wait_until(painted)
+    helpers = children(running.pid)
+    os.killpg(running.pid, number) if number == signal.SIGINT else running.send_signal(number)
+    _, complaints = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert "Traceback" not in complaints
+    assert "goes on from here" in complaints
+    wait_until(lambda: not any(map(runs, helpers)), 10)
+    files = {path.name for path in (folder / "out").iterdir()} - {NAME}
+    assert files == set(painted())
+    for name in files:
+        Image.open(folder / "out" / name).load()
+    assert len(files) < len(GOOD)
+
+
+def test_a_killed_worker_is_replaced_and_its_picture_painted(folder: Path) -> None:
+    for number in range(4, 9):
+        (folder / "in" / f"p{number}.png").unlink()
+    (worker,) = crew = workers.local("cpu", 1)
+    orders = named(read(_batch_parser().parse_args(arguments()[1:])), ".png", folder / "out")
+    (folder / "out").mkdir()
+    reports = driver.run(orders, crew, Manifest(folder / "out"))
+    statuses = [next(reports).status, next(reports).status]
+    (process,) = worker.processes
+    process.kill()
+    statuses += [report.status for report in reports]
+    assert Counter(statuses) == {"painted": 5, "failed": 2}
+    assert painted() == Counter({f"{stem}.png": 1 for stem in ("p0", "p1", "p2", "p3", "p11 again")})
+    assert worker.executor is None  # stopped
+    assert_like_single_runs(["p2", "p3"])

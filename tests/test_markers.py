@@ -1,0 +1,38 @@
+"""The table of markers fits the files, and what takes long without a marker fails in CI."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from fnmatch import fnmatch
+from types import SimpleNamespace
+
+import pytest
+
+from tests import conftest
+
+
+def test_every_entry_of_the_table_fits_a_file() -> None:
+    files = [path.relative_to(conftest.FOLDER).as_posix() for path in conftest.FOLDER.rglob("test_*.py")]
+    assert [pattern for pattern in conftest.MARKERS if not any(fnmatch(file, pattern) for file in files)] == []
+
+
+def outcome_of(file: str, ci: str) -> object:
+    """Of a test in this file that computes for 2.5 s and returns "done"."""
+    clock = itertools.count(10.0, 2.5)
+    with pytest.MonkeyPatch.context() as patched:  # the test that asks is measured, too
+        patched.setenv("CI", ci)
+        patched.setattr(time, "process_time", lambda: next(clock))
+        run = conftest.pytest_runtest_call(SimpleNamespace(path=conftest.FOLDER / file))
+        next(run)
+        try:
+            run.send("done")
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_test_that_computes_for_long_fails_in_ci_unless_its_file_is_called_slow() -> None:
+    assert outcome_of("test_quick.py", ci="") == "done"
+    assert outcome_of("test_whole_runs.py", ci="true") == "done"
+    with pytest.raises(pytest.fail.Exception, match=r"computed for 2\.5 s, over the limit of 2 s.* MARKERS"):
+        outcome_of("test_quick.py", ci="true")

@@ -1,0 +1,90 @@
+"""What only a process of its own can show: the command line, what importing does, and a fork."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.images.files import flat, heic
+from tests.test_architecture import ROOT, SOURCES, floor_of, module_of, room_of
+from tests.test_command_line import assert_one_line
+
+
+def test_real_process_says_one_line_and_ends_with_two(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nst", "missing.png", "style.png", "-o", "out.png"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert_one_line(done.stderr)
+    assert done.stdout == ""
+
+
+def test_heic_is_optional_and_registered_on_first_use_only(tmp_path: Path) -> None:
+    path = heic(tmp_path, flat("RGB", (200, 120, 30)))
+    program = f"""
+import sys
+import nst.images.pictures
+from PIL import Image
+assert "pillow_heif" not in sys.modules
+assert "HEIF" not in Image.OPEN
+sys.modules["pillow_heif"] = None
+nst.images.pictures.load({str(path)!r}, "photo")
+"""
+    end = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert end.stderr.endswith("ValueError: the photo is not a picture this program reads; save it as PNG or JPEG\n")
+
+
+NEED_OTHER_PACKAGES = {"nst.features.triton_pool", "nst.batch.ray_workers"}  # Triton, Ray
+
+
+IMPORT_ALL = """
+import importlib, os, sys, torch
+def started(*_): raise AssertionError("a device was asked for")
+for module, names in ((torch.cuda, ("is_available", "device_count", "mem_get_info", "get_device_capability")),
+                      (torch.cpu, ("get_capabilities",))):
+    for name in names:
+        setattr(module, name, started)
+class Watched(dict):
+    def __getitem__(self, key): return self.get(key)
+    def get(self, key, default=None):
+        assert not key.startswith(("NST_", "SPACES_", "SPACE_")), key + " was read"
+        return dict.get(self, key, default)
+usual, os.environ = os.environ, Watched(os.environ)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+
+def test_importing_the_engine_asks_no_device_and_reads_no_setting() -> None:
+    """The page may: what it reads is set when the program is started."""
+    engine = [
+        name for name in map(module_of, SOURCES) if floor_of(room_of(name)) <= 7 and name not in NEED_OTHER_PACKAGES
+    ]
+    assert len(engine) > 40
+    done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *engine], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+FORK = """
+import os, signal, threading
+from nst.cache import BoundedCache
+cache, begun, may_end = BoundedCache(4), threading.Event(), threading.Event()
+thread = threading.Thread(target=cache.get, args=("key", lambda: (begun.set(), may_end.wait(20))))
+thread.start()
+begun.wait(20)
+if child := os.fork():
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    may_end.set()
+    thread.join()
+    os._exit(status)
+signal.alarm(5)  # ends a child that waits
+os._exit(cache.get("key", lambda: 42))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+def test_forked_process_does_not_wait_for_the_other_s_threads() -> None:
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK]).returncode == 42

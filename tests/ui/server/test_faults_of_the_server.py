@@ -1,0 +1,83 @@
+"""What breaks around `python app.py`, injected: a full disk, and no network. Its runs: test_faults.py."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from pathlib import Path
+
+import httpx
+from gradio_client import Client, handle_file
+
+from nst.ui.server import examples
+from tests.serving import serve, usual_values
+
+SMALL = {"size": 128, "quality": "draft", "max_seconds": 2}
+
+
+HARMLESS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
+
+
+NO_NETWORK = """
+import os, socket
+
+def refusing(usual):
+    def connect(self, address):
+        if isinstance(address, tuple) and address[0] not in {harmless!r}:
+            print(address, file=open(os.environ["ATTEMPTS"], "a"))
+            raise OSError(101, "Network is unreachable")
+        return usual(self, address)
+    return connect
+
+def lookup(host, *rest, usual=socket.getaddrinfo, **more):
+    if host not in {harmless!r}:
+        print(host, file=open(os.environ["ATTEMPTS"], "a"))
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+    return usual(host, *rest, **more)
+
+socket.getaddrinfo = lookup
+socket.socket.connect = refusing(socket.socket.connect)
+socket.socket.connect_ex = refusing(socket.socket.connect_ex)
+"""
+
+
+def test_a_full_disk_fails_one_request_and_not_the_page(tmp_path: Path) -> None:
+    """No file may grow while the limit holds, as on a full disk."""
+    server, address = serve(tmp_path, log=subprocess.DEVNULL)  # the log must not be a file on that disk
+    try:
+        photo, style, _, _ = examples.first_sight()
+        visitor = Client(address, verbose=False)
+        inputs = {"photo": handle_file(photo), "style": handle_file(style), **SMALL, "api_name": "/stylise"}
+        files = [("files", (Path(path).name, Path(path).read_bytes())) for path in (photo, style)]
+        paths = httpx.post(f"{address}gradio_api/upload", files=files).json()
+        there = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
+        usual_limit = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, usual_limit[1]))
+        upload = httpx.post(f"{address}gradio_api/upload", files=[("files", ("a.jpg", Path(photo).read_bytes()))])
+        assert (upload.status_code, upload.text) == (500, "Internal Server Error")
+        asked = usual_values(*there)
+        sent = httpx.post(f"{address}gradio_api/call/stylise", json={"data": list(asked.values())}).json()
+        told = httpx.get(f"{address}gradio_api/call/stylise/{sent['event_id']}", timeout=60).text
+        assert "event: error" in told
+        assert str(tmp_path) not in told
+        assert httpx.get(address).status_code == 200
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, usual_limit)
+        assert visitor.predict(**inputs)[2].startswith("Finished")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_without_a_network_the_page_starts_and_paints_and_asks_for_none(tmp_path: Path) -> None:
+    attempts = tmp_path / "attempts"
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK.format(harmless=HARMLESS))
+    server, address = serve(tmp_path, PYTHONPATH=str(tmp_path), ATTEMPTS=str(attempts))
+    try:
+        photo, style, _, _ = examples.first_sight()
+        visitor = Client(address, verbose=False)
+        inputs = {"photo": handle_file(photo), "style": handle_file(style)}
+        assert visitor.predict(**inputs, **SMALL, api_name="/stylise")[2].startswith("Finished")
+        assert not attempts.exists(), attempts.read_text()
+    finally:
+        server.terminate()
+        server.wait()
