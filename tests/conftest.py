@@ -34,6 +34,7 @@ HEIGHT, WIDTH = 120, 160
 # pattern that fits counts. A file that fits none is quick: `python -m pytest` runs it.
 MARKERS = {
     "*_gpu.py": "gpu",
+    "images/test_colour_spaces_browser.py": "browser",
     "ui/explain/test_walk.py": "browser",
     "ui/server/test_refused_click.py": "browser",
     "ui/stylise/test_browser.py": "browser",

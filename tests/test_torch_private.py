@@ -70,15 +70,6 @@ def test_fused_convolution_without_its_function(monkeypatch: pytest.MonkeyPatch)
     assert torch.equal(torch_private.convolution_relu(x, weight, bias, 1), expected)
 
 
-@pytest.mark.gpu
-def test_fused_convolution_is_the_public_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, weight, bias = (tensor.cuda().bfloat16() for tensor in (random(1, 16, 12, 10), random(8, 16, 3, 3), random(8)))
-    found = torch_private.convolution_relu(x, weight, bias, 1).float()
-    monkeypatch.delattr(torch, "cudnn_convolution_relu")
-    expected = torch_private.convolution_relu(x, weight, bias, 1).float()
-    assert (found - expected).norm() < 0.01 * expected.norm()
-
-
 @pytest.mark.parametrize(("ended", "released"), [(False, True), (True, False)])
 def test_memory_of_a_failed_capture_is_released_once(ended: bool, released: bool, monkeypatch) -> None:
     calls: list[tuple] = []

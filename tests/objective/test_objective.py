@@ -304,12 +304,13 @@ def test_colours_before_the_run_are_those_of_the_photo(method: str, photo, style
 
 
 def test_colours_before_the_run_are_finite_without_colours_to_match(photo, style) -> None:
-    grey, flat = photo.convert("L"), Image.new("RGB", photo.size, "blue")
+    grey, drawn = (picture.convert("L").convert("RGB") for picture in (photo, style))
+    flat = Image.new("RGB", photo.size, "blue")
     for method in colour.METHODS:
         chosen = Settings(size=64, colour=method, colour_when="before")
         for content, painted in (
             (grey, style),
-            (photo, style.convert("L")),
+            (photo, drawn),
             (flat, style),
             (photo, flat),
             (flat, flat),

@@ -63,7 +63,7 @@ def test_the_endpoint_streams_picture_curve_and_status(yields: list[tuple]) -> N
 def test_masks_styles_layers_and_colours_reach_the_engine(
     client: Client, inputs: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(QUALITIES, "draft", (2, 1, 1))
+    monkeypatch.setitem(QUALITIES, "draft", (1, 1, 1))
     mask = tmp_path / "mask.png"
     left = Image.new("RGBA", (300, 200), (0, 0, 0, 0))
     left.paste(ImageColor.getrgb(BRUSHES["red"]), (0, 0, 100, 200))
