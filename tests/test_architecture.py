@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the ground up: a room imports from itself and from lower floors only
     {
         *("nst.settings", "nst.events", "nst.schedule", "nst.device", "nst.malloc", "nst.torch_private"),
-        *("nst.cache", "nst.costs"),
+        *("nst.cache", "nst.console", "nst.costs", "nst.files"),
     },
     {"nst.images", "nst.features", "nst.optimise"},
     {"nst.scaled_pictures", "nst.recipe"},

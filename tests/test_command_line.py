@@ -300,6 +300,95 @@ def test_costs_that_cannot_be_written_are_refused_before_the_run_and_named(folde
     assert asked() == []
 
 
+OVERWRITING = {
+    "photo": ["-o", "photo.png"],
+    "style": ["-o", "style.png"],
+    "style under another name": ["-o", "link.png"],
+    "mask": ["--mask", "mask.png", "-o", "mask.png"],
+    "start": ["--start", "mask.png", "-o", "sub/../mask.png"],
+    "recipe": ["--recipe", "mask.png", "-o", "mask.png"],
+    "photo by costs": ["--costs", "photo.png"],
+    "recipe by costs": ["--recipe", "mask.png", "--costs", "mask.png"],
+    "output by costs": ["--costs", "out.png"],
+    "output by costs under another name": ["--costs", "sub/../out.png"],
+}
+
+
+@pytest.mark.parametrize("case", OVERWRITING)
+def test_nothing_is_overwritten(case: str, folder: Path, asked, capsys) -> None:
+    (folder / "sub").mkdir()
+    os.link(folder / "style.png", folder / "link.png")
+    Image.new("L", (64, 64), 255).save(folder / "mask.png")
+    before = {path: path.read_bytes() for path in folder.glob("*.png")}
+    assert run(*OVERWRITING[case]) == 2
+    errors = capsys.readouterr().err
+    assert_one_line(errors)
+    assert "overwritten" in errors
+    assert asked() == []
+    assert {path: path.read_bytes() for path in folder.glob("*.png")} == before
+
+
+def test_name_that_is_too_long_is_refused_before_the_run(folder: Path, asked, capsys) -> None:
+    for option in ("-o", "--costs"):
+        assert run(option, "n" * 300 + ".png") == 2
+        assert_one_line(capsys.readouterr().err)
+    assert run_exactly("n" * 300 + ".png", "style.png", "-o", "out.png") == 0  # the painter is told of it, and refuses
+    assert len(asked()) == 1
+
+
+STREAMS = {
+    "cannot print the name": "PYTHONIOENCODING=cp1252 {command}",
+    "cannot print the name at all": "PYTHONIOENCODING=ascii:strict {command}",
+    "closed output": "{command} >&-",
+    "closed error": "{command} 2>&-",
+    "everything closed": "{command} <&- >&- 2>&-",
+    "full": "{command} >/dev/full 2>/dev/full",
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a shell and /dev/full")
+@pytest.mark.parametrize("case", STREAMS)
+def test_picture_is_painted_whatever_the_streams_are(case: str, folder: Path) -> None:
+    command = f"{sys.executable} -m nst photo.png style.png -o '\u7ed3\u679c.png' --device cpu " + " ".join(QUICK)
+    done = subprocess.run(
+        ["sh", "-c", STREAMS[case].format(command=command)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"Exception" not in done.stderr
+    assert (folder / "\u7ed3\u679c.png").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a closed pipe is a signal elsewhere")
+def test_broken_pipe_ends_with_the_picture_and_0(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "nst", "photo.png", "style.png", "-o", "out.png", "--device", "cpu", *QUICK],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=writing, stderr=writing, timeout=100,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode == 0
+    assert (folder / "out.png").exists()
+
+
+def test_streams_that_are_not_there_are_done_without(folder: Path, asked, monkeypatch) -> None:
+    """As pythonw starts a program."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run() == 0
+    assert run("-o", "photo.png") == 2
+    assert (sys.stdout, sys.stderr) == (None, None)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names that are no text")
+def test_name_that_is_no_text_is_written(folder: Path, asked) -> None:
+    name = os.fsdecode(b"ab\xff.png")
+    (folder / name).write_bytes((folder / "photo.png").read_bytes())
+    assert run_exactly(name, "style.png", "-o", f"2{name}", "--costs", f"{name}.csv") == 0
+    assert (folder / f"2{name}").exists()
+
+
 def test_loss_curve_has_a_row_for_each_step(folder: Path, photo, style) -> None:
     assert run(*QUICK, "--device", "cpu", "--costs", "costs.csv") == 0
     with (folder / "costs.csv").open(newline="") as file:
