@@ -27,6 +27,14 @@ from nst.settings import Settings
 
 PREVIEW_EVERY_S = 0.25
 PLATEAU_STEPS = 10
+# `Evaluation.still` -> what `Result.stopped` says of a level that no step has changed, and why.
+STILL = {
+    "minimum": ("plateau", "its gradient is 0, as where the cost is lowest"),
+    "stuck": (
+        "diverged",
+        "its gradient is too small or too large to compute with; bring alpha, beta and lambdas near 1",
+    ),
+}
 
 
 def stylise(
@@ -179,6 +187,9 @@ def _paint(
         if objective.extractor.dtype == torch.float32:
             yield Degraded(f"Stopped early with the last good picture: {reason}.")
         return image, "diverged"
+    if ended == "completed" and evaluation.still:
+        ended, why = STILL[evaluation.still]
+        yield Degraded(f"No step changed the picture: {why}.")
     return image, ended
 
 
