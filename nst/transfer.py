@@ -98,7 +98,7 @@ def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
         image, stopped = yield from run.level(image, level)
         if stopped in ("budget", "diverged"):
             break
-    painting = Painting.of(image, job.photo, job.drawn, settings)
+    painting = Painting.of(image, job.photo, job.drawn, settings, job.inputs.grey_styles(settings))
     seconds = run.clock.elapsed_s()
     yield Finished(Result(painting.picture(), painting, tuple(run.history), settings, compute, seconds, stopped))
 
@@ -166,6 +166,7 @@ def _paint(
     average = _Average(settings.averaging)
     before = len(history)
     notes: set[str] = set()
+    image = objective.begun(image)
     try:
         for taken, evaluation in enumerate(minimise(objective, image, level.steps, optimiser), start=1):
             image, terms = average.add(evaluation.image), evaluation.terms

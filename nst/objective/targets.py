@@ -92,6 +92,7 @@ class Targets:
     photo: Tensor  # (1, 3, H, W)
     mask: Tensor | None  # (1, 1, H, W): where anything is painted; None: everywhere
     visible: Tensor | None  # (1, 1, H, W): the photo's alpha; None: all of it shows
+    grey: Tensor | None  # (1, 1, H or 1, W or 1): how far the picture is painted in grey; None: not at all
     content: Mapping[str, Tensor]  # content layer -> activations (1, C, H, W)
     content_energy: Mapping[str, float]  # content layer -> what its cost is divided by
     regions: tuple[Region, ...]
@@ -122,10 +123,12 @@ class Targets:
             styles = [measurer.style(*style, max(size) / max(inputs.size)) for style in inputs.styles]
             regions = tuple(_regions(styles, drawn, visible, zeros, measurer))
         energies = _content_energies(energy, styles, settings)
+        grey = masks.share_of(inputs.grey_styles(settings), drawn)
         return cls(
             photo,
             masks.union(drawn) if drawn else None,
             visible,
+            grey if grey is None else grey.to(photo),
             content,
             energies,
             regions,
