@@ -53,7 +53,7 @@ def greyed(image: Tensor, share: Tensor | None) -> Tensor:
     Where it is 0, and for None, the picture's own colours. A projection: it takes a gradient by the result to one by
     the picture, too.
     """
-    return image if share is None else image.lerp(image.mean(1, keepdim=True).expand_as(image), share)
+    return image if share is None else image.lerp(image.mean(1, keepdim=True).expand_as(image), share.to(image))
 
 
 def keep_luminance(picture: Tensor, photo: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class Objective:
     def begun(self, image: Tensor) -> Tensor:
         """What the steps start from for a picture (1, 3, H, W): its luminance where grey is painted."""
         grey = self.targets.grey
-        return image if grey is None else image.lerp(colour.luminance(image).expand_as(image), grey)
+        return image if grey is None else image.lerp(colour.luminance(image).expand_as(image), grey.to(image))
 
     def painted(self, image: Tensor) -> Tensor:
         """The picture without colours where grey is painted: (1, 3, H, W) -> same."""
