@@ -14,12 +14,13 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from nst import Degraded, Finished, Result, Settings, Started, Step, malloc, stylise_events
+from nst import Degraded, Finished, Result, Settings, Started, Step, files, malloc, stylise_events
 from nst.batch.driver import STATUSES, NoWorkersError, Report, run
 from nst.batch.manifest import NAME, Manifest
 from nst.batch.options import Parser, add_options, settings_of
-from nst.batch.work_list import named, read
+from nst.batch.work_list import check_files, named, read
 from nst.batch.workers import Worker, local
+from nst.console import lasting_streams
 from nst.events import curve_csv
 from nst.features.weights import WeightsError
 from nst.images import encode
@@ -30,6 +31,11 @@ PROGRAM = "nst"
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 when all was painted, 1 when some of a batch failed, 2 for bad input, 130 when interrupted."""
     malloc.prepare()
+    with lasting_streams():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         return _batch(arguments[1:]) if arguments[:1] == ["batch"] else _single(arguments)
     except (ValueError, WeightsError, NoWorkersError) as error:
@@ -52,35 +58,39 @@ def _single(arguments: Sequence[str]) -> int:
     parser.add_argument("--costs", type=Path, metavar="FILE.csv", help="Write the loss curve, one row per step.")
     add_options(parser)
     options = parser.parse_args(arguments)
-    _check_output(options.output, options.bits or 8)
-    if options.costs:
-        _check_folder("costs", options.costs)
-    try:
-        result = _paint(options, settings_of(options))
+    _check_files(options)
+    result = _paint(options, settings_of(options))
+    with _writing(options.output):
         encode.save(result.painting.pixels(), options.output, options.bits or 8)
-        if options.costs and result.history:
+    if options.costs and result.history:
+        with _writing(options.costs):
             options.costs.write_bytes(curve_csv(result.history).encode())
-    except OSError as error:
-        raise ValueError(
-            f"{options.output} cannot be written ({error.strerror or error}); choose another place"
-        ) from error
     costs = result.history[-1] if result.history else None
     figures = f", J = {costs.total:.3g} (content {costs.content:.3g}, style {costs.style:.3g})" if costs else ""
     print(f"{options.output}: {result.image.width} x {result.image.height} px in {result.seconds:.1f} s{figures}")
     return 0
 
 
-def _check_output(path: Path, bits: int) -> None:
-    """Refuse before the run what could not be written after it."""
-    encode.format_of(path, bits)
-    _check_folder("output", path)
+def _check_files(options: argparse.Namespace) -> None:
+    """Refuse before the run what could not be written after it, or would overwrite something."""
+    encode.format_of(options.output, options.bits or 8)
+    written = [(options.output, "the output"), (options.costs, "the costs")]
+    read = [(options.photo, "the photo"), (options.start, "the start picture"), (options.recipe, "the recipe")]
+    read += [(style, "a style picture") for style in options.styles] + [(mask, "a mask") for mask in options.masks]
+    files.check_no_overwriting(written, read)
+    for path, name in written:
+        if path and path.is_dir():
+            raise ValueError(f"{name} {str(path)!r} is a folder; name a file in it")
+        if path and not path.parent.is_dir():
+            raise ValueError(f"{name}: the folder {str(path.parent)!r} does not exist; make it first")
 
 
-def _check_folder(name: str, path: Path) -> None:
-    if path.is_dir():
-        raise ValueError(f"{name} {str(path)!r} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise ValueError(f"{name} folder {str(path.parent)!r} does not exist; make it first")
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written ({error.strerror or error}); choose another place") from error
 
 
 def _paint(options: argparse.Namespace, settings: Settings) -> Result:
@@ -113,7 +123,7 @@ def _batch_parser() -> Parser:
     )  # fmt: skip
     parser.add_argument(
         "--style", dest="styles", action="append", default=[], metavar="PICTURE",
-        help="A picture whose style is painted; up to four.",
+        help="A picture whose style is painted; up to four. Of a folder or a pattern each picture is, one at a time.",
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the pictures go")
     endings = [suffix.removeprefix(".") for form in encode.FORMATS.values() for suffix in form.suffixes]
@@ -134,6 +144,7 @@ def _batch(arguments: Sequence[str]) -> int:
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"workers={options.workers} is under the limit of 1; leave it out to have one per device")
     orders = named(read(options), "." + options.format, options.output)
+    check_files(orders, options)
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # of the workers: on shared machines waiting threads hurt
     crew = _crew(options, settings_of(options).device)[: len(orders)]
     started = time.monotonic()

@@ -24,6 +24,7 @@ class Inputs:
     visible: Tensor | None = None  # the photo's alpha; None when all of it shows
     paintings_visible: tuple[Tensor | None, ...] = ()  # alpha of each style picture
     masks: tuple[Tensor, ...] = ()  # none: all is painted; one: for all styles; else one per style
+    grey: tuple[bool, ...] = ()  # whether each style picture is grey and stays so; none: no style is
 
     @classmethod
     def of(
@@ -42,12 +43,14 @@ class Inputs:
         sizes = (pictures.style_size(painting, longer_px, least_px) for painting in paintings)
         styles = [_tensors(pictures.scaled(*pair), device) for pair in zip(paintings, sizes, strict=True)]
         edge_px = settings.mask_edge * max(size)
+        keeps_colours = settings.colour in ("style", "luminance") or settings.colour_when == "after"
         return cls(
             content,
             tuple(_recoloured(style, alpha, content, visible, settings) for style, alpha in styles),
             visible,
             tuple(alpha for _, alpha in styles),
             tuple(masks.soften(_tensors(pictures.scaled(mask, size), device)[0], edge_px) for mask in drawn),
+            tuple(keeps_colours and pictures.is_grey(painting) for painting in paintings),
         )
 
     @property
@@ -63,6 +66,13 @@ class Inputs:
             sums += weight * mask * colour.recolour(self.photo, style, "symmetric", COLOURED, self.visible, alpha)
             total += weight * mask
         return torch.where(total > 0, sums / total.clamp(min=torch.finfo(total.dtype).tiny), self.photo)
+
+    def grey_styles(self, settings: Settings) -> list[bool]:
+        """Which styles are grey, as `masks.share_of` takes it: without a mask for each, of those that count at all."""
+        if len(self.masks) > 1:
+            return list(self.grey)
+        blend = settings.style_blend or (1.0,) * len(self.grey)
+        return [grey for grey, weight in zip(self.grey, blend, strict=False) if weight > 0]
 
     @property
     def size(self) -> tuple[int, int]:

@@ -27,6 +27,14 @@ from nst.settings import Settings
 
 PREVIEW_EVERY_S = 0.25
 PLATEAU_STEPS = 10
+# `Evaluation.still` -> what `Result.stopped` says of a level that no step has changed, and why.
+STILL = {
+    "minimum": ("plateau", "its gradient is 0, as where the cost is lowest"),
+    "stuck": (
+        "diverged",
+        "its gradient is too small or too large to compute with; bring alpha, beta and lambdas near 1",
+    ),
+}
 
 
 def stylise(
@@ -91,7 +99,7 @@ def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
         image, stopped = yield from run.level(image, level)
         if stopped in ("budget", "diverged"):
             break
-    painting = Painting.of(image, job.photo, job.drawn, settings)
+    painting = Painting.of(image, job.photo, job.drawn, settings, job.inputs.grey_styles(settings))
     seconds = run.clock.elapsed_s()
     yield Finished(Result(painting.picture(), painting, tuple(run.history), settings, compute, seconds, stopped))
 
@@ -159,6 +167,7 @@ def _paint(
     average = _Average(settings.averaging)
     before = len(history)
     notes: set[str] = set()
+    image = objective.begun(image)
     try:
         for taken, evaluation in enumerate(minimise(objective, image, level.steps, optimiser), start=1):
             image, terms = average.add(evaluation.image), evaluation.terms
@@ -180,6 +189,9 @@ def _paint(
         if objective.extractor.dtype == torch.float32:
             yield Degraded(f"Stopped early with the last good picture: {reason}.")
         return image, "diverged"
+    if ended == "completed" and evaluation.still:
+        ended, why = STILL[evaluation.still]
+        yield Degraded(f"No step changed the picture: {why}.")
     return image, ended
 
 

@@ -13,7 +13,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from lower floo
     {"nst.setting_kinds"},
     {
         *("nst.settings", "nst.events", "nst.schedule", "nst.device", "nst.malloc", "nst.torch_private"),
-        *("nst.cache", "nst.costs"),
+        *("nst.cache", "nst.console", "nst.costs", "nst.files"),
     },
     {"nst.images", "nst.features", "nst.optimise"},
     {"nst.scaled_pictures", "nst.recipe"},

@@ -1,5 +1,7 @@
 import csv
 import dataclasses
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -353,6 +355,59 @@ def test_costs_that_cannot_be_written_are_refused_before_the_run_and_named(folde
     assert run("--costs", "missing/costs.csv") == 2
     assert "costs" in capsys.readouterr().err
     assert asked() == []
+
+
+OVERWRITING = {
+    "photo": ["-o", "photo.png"],
+    "style": ["-o", "style.png"],
+    "style under another name": ["-o", "link.png"],
+    "mask": ["--mask", "mask.png", "-o", "mask.png"],
+    "start": ["--start", "mask.png", "-o", "sub/../mask.png"],
+    "recipe": ["--recipe", "mask.png", "-o", "mask.png"],
+    "photo by costs": ["--costs", "photo.png"],
+    "recipe by costs": ["--recipe", "mask.png", "--costs", "mask.png"],
+    "output by costs": ["--costs", "out.png"],
+    "output by costs under another name": ["--costs", "sub/../out.png"],
+}
+
+
+@pytest.mark.parametrize("case", OVERWRITING)
+def test_nothing_is_overwritten(case: str, folder: Path, asked, capsys) -> None:
+    (folder / "sub").mkdir()
+    os.link(folder / "style.png", folder / "link.png")
+    Image.new("L", (64, 64), 255).save(folder / "mask.png")
+    before = {path: path.read_bytes() for path in folder.glob("*.png")}
+    assert run(*OVERWRITING[case]) == 2
+    errors = capsys.readouterr().err
+    assert_one_line(errors)
+    assert "overwritten" in errors
+    assert asked() == []
+    assert {path: path.read_bytes() for path in folder.glob("*.png")} == before
+
+
+def test_name_that_is_too_long_is_refused_before_the_run(folder: Path, asked, capsys) -> None:
+    for option in ("-o", "--costs"):
+        assert run(option, "n" * 300 + ".png") == 2
+        assert_one_line(capsys.readouterr().err)
+    assert run_exactly("n" * 300 + ".png", "style.png", "-o", "out.png") == 0  # the painter is told of it, and refuses
+    assert len(asked()) == 1
+
+
+def test_streams_that_are_not_there_are_done_without(folder: Path, asked, monkeypatch) -> None:
+    """As pythonw starts a program."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run() == 0
+    assert run("-o", "photo.png") == 2
+    assert (sys.stdout, sys.stderr) == (None, None)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names that are no text")
+def test_name_that_is_no_text_is_written(folder: Path, asked) -> None:
+    name = os.fsdecode(b"ab\xff.png")
+    (folder / name).write_bytes((folder / "photo.png").read_bytes())
+    assert run_exactly(name, "style.png", "-o", f"2{name}", "--costs", f"{name}.csv") == 0
+    assert (folder / f"2{name}").exists()
 
 
 def test_loss_curve_has_a_row_for_each_step(folder: Path, photo, style) -> None:

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.images.files import flat, heic
 from tests.test_architecture import ROOT, SOURCES, floor_of, module_of, room_of
-from tests.test_command_line import assert_one_line
+from tests.test_command_line import QUICK, assert_one_line
 
 
 def test_real_process_says_one_line_and_ends_with_two(tmp_path: Path) -> None:
@@ -88,3 +89,48 @@ os._exit(cache.get("key", lambda: 42))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 def test_forked_process_does_not_wait_for_the_other_s_threads() -> None:
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK]).returncode == 42
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with photo.png and style.png."""
+    photo.save(tmp_path / "photo.png")
+    style.save(tmp_path / "style.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+STREAMS = {
+    "cannot print the name": "PYTHONIOENCODING=cp1252 {command}",
+    "cannot print the name at all": "PYTHONIOENCODING=ascii:strict {command}",
+    "closed output": "{command} >&-",
+    "closed error": "{command} 2>&-",
+    "everything closed": "{command} <&- >&- 2>&-",
+    "full": "{command} >/dev/full 2>/dev/full",
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a shell and /dev/full")
+@pytest.mark.parametrize("case", STREAMS)
+def test_picture_is_painted_whatever_the_streams_are(case: str, folder: Path) -> None:
+    command = f"{sys.executable} -m nst photo.png style.png -o '\u7ed3\u679c.png' --device cpu " + " ".join(QUICK)
+    done = subprocess.run(
+        ["sh", "-c", STREAMS[case].format(command=command)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"Exception" not in done.stderr
+    assert (folder / "\u7ed3\u679c.png").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a closed pipe is a signal elsewhere")
+def test_broken_pipe_ends_with_the_picture_and_0(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "nst", "photo.png", "style.png", "-o", "out.png", "--device", "cpu", *QUICK],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=writing, stderr=writing, timeout=100,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode == 0
+    assert (folder / "out.png").exists()

@@ -314,3 +314,27 @@ def test_last_costs_are_the_plain_formulas_of_the_picture_shown(optimiser: str, 
         assert cost == pytest.approx(costs.style_layer_cost(a_style[layer], a[layer]).item(), rel=1e-3)
     assert last.total == pytest.approx(costs.total_cost(last.content, last.style, 3.0, 0.5), rel=1e-5)
     assert last.total_variation == pytest.approx(costs.total_variation(shown).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+def test_weights_at_their_limits_give_a_finite_picture_that_is_painted(precision, optimiser, photo, style) -> None:
+    """Their gradients' squares are infinite in float32."""
+    lambdas = {**Settings().style_layers, "relu4_1": 1e6, "relu5_1": 1e6}
+    extreme = Settings(
+        size=48, steps=3, pyramid=False, device="cpu", balance=False, beta=1e6, style_layers=lambdas,
+        precision=precision, optimiser=optimiser,
+    )  # fmt: skip
+    result = nst.stylise(photo, style, extreme)
+    assert torch.isfinite(result.painting.painted).all()
+    assert result.stopped == "completed"
+    assert result.history[-1].total < result.history[0].total
+
+
+def test_run_without_a_step_that_moved_is_not_called_completed(photo, style) -> None:
+    """The photo itself has the least content cost there is."""
+    *_, told, last = nst.stylise_events(
+        photo, style, Settings(size=48, steps=3, pyramid=False, device="cpu", precision="float32", beta=0.0)
+    )
+    assert last.result.stopped == "plateau"
+    assert told == Degraded("No step changed the picture: its gradient is 0, as where the cost is lowest.")

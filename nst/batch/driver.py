@@ -115,8 +115,9 @@ class _Todo:
         for file, order in self.rest:
             try:
                 pictures = {name: path.read_bytes() for name, path in order.inputs.items()}
-            except OSError as error:
-                words = f"{os.path.basename(error.filename)!r} cannot be opened ({error.strerror}); check the path"
+            except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+                name, why = getattr(error, "filename", None) or order.photo, getattr(error, "strerror", None) or error
+                words = f"{os.path.basename(name)!r} cannot be opened ({why}); check the path"
                 yield self._record(file, order.photo, Task({}, order.settings, ""), Outcome(error=words), "failed")
                 continue
             task = Task(pictures, order.settings, encode.format_of(file, order.bits))

@@ -8,13 +8,14 @@ import glob
 import hashlib
 import io
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, count
+from dataclasses import dataclass, field
+from itertools import chain, count, product
 from pathlib import Path
 
+from nst import files
+from nst.batch.manifest import NAME
 from nst.batch.options import Parser, add_options, overlaid, settings_of
 from nst.images import encode, pictures
 from nst.setting_kinds import Switch
@@ -23,6 +24,7 @@ from nst.settings import KINDS, Settings, read_value
 _PATHS = {"content", "style", "mask", "start", "recipe"}  # columns of a CSV; their paths start from its folder
 _SEVERAL = {"style", "mask", "lambda", "content_layer", "blend"}  # columns whose cells may hold several values
 _BETWEEN = "|"  # those values
+_CURVE = ".csv"  # the ending of a loss curve, beside its picture
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,15 @@ class WorkItem:
     masks: tuple[Path, ...] = ()
     start: Path | None = None
     bits: int = 8
+    recipe: Path | None = field(default=None, repr=False)  # where the settings are from; they are what counts
 
     @classmethod
     def of(cls, photo: str | Path, options: argparse.Namespace) -> WorkItem:
         if not options.styles:
             raise ValueError("no style given; name one with --style, or in a column of that name")
         styles, masks = (tuple(map(Path, paths)) for paths in (options.styles, options.masks))
-        start = Path(options.start) if options.start else None
-        return cls(Path(photo), styles, settings_of(options), masks, start, options.bits or 8)
+        start, recipe = (Path(path) if path else None for path in (options.start, options.recipe))
+        return cls(Path(photo), styles, settings_of(options), masks, start, options.bits or 8, recipe)
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -60,28 +63,54 @@ def read(options: argparse.Namespace) -> list[WorkItem]:
         if given.lower().endswith(".csv"):
             found += _rows(Path(given), options)
         else:
-            found += [WorkItem.of(photo, options) for photo in _photos(given, options.output)]
+            photos, styles = _pictures(given, options.output), _style_choices(options)
+            found += [WorkItem.of(photo, chosen) for photo in photos for chosen in styles]
     return list({repr(order): order for order in found}.values())
 
 
-def _photos(given: str, output: Path) -> list[Path]:
-    """The photos that a file, a folder or a pattern names, without earlier results in the output folder."""
-    path = Path(given)
-    if path.is_file():
-        return [path]
+def _style_choices(options: argparse.Namespace) -> list[argparse.Namespace]:
+    """The options once for each choice of styles: where a folder or a pattern is given, a picture of it at a time."""
+    found = [_pictures(given, options.output) if _is_several(given) else [given] for given in options.styles]
+    return [argparse.Namespace(**{**vars(options), "styles": list(chosen)}) for chosen in product(*found)]
+
+
+def _is_several(given: str) -> bool:
+    return not os.path.isfile(given) and (os.path.isdir(given) or glob.has_magic(given))
+
+
+def _pictures(given: str, output: Path) -> list[Path]:
+    """The pictures that a file, a folder or a pattern names; earlier results in the output folder are none."""
+    if os.path.isfile(given):
+        return [Path(given)]
     endings, results = pictures.readable_suffixes(), os.path.realpath(output)
-    found = path.iterdir() if path.is_dir() else map(Path, glob.glob(given, recursive=True))
-    photos = [
+    found = [
         one
-        for one in sorted(found)
-        if one.suffix.lower() in endings
-        and not one.name.startswith(".")
-        and one.is_file()
-        and os.path.realpath(one.parent) != results
+        for one in sorted(_listed(given))
+        if one.suffix.lower() in endings and not one.name.startswith(".") and one.is_file()
     ]
-    if not photos:
-        raise ValueError(f"no picture found at {given!r}; name photos, a folder of them, a pattern or a CSV file")
-    return photos
+    chosen = [one for one in found if os.path.realpath(one.parent) != results]
+    if found and not chosen:
+        raise ValueError(
+            f"the {len(found)} pictures at {files.shown(given)!r} are in the output folder, "
+            "where pictures count as earlier results; choose another output folder"
+        )
+    if not chosen:
+        tried = ", with its brackets as a pattern and as they are" if "[" in given else ""
+        raise ValueError(
+            f"no picture found at {files.shown(given)!r}{tried}; name photos, a folder of them, a pattern or a CSV file"
+        )
+    return chosen
+
+
+def _listed(given: str) -> list[Path]:
+    """What is in a folder, or what a pattern matches: its brackets as they are, else as choices of characters."""
+    if os.path.isdir(given):
+        try:
+            return list(Path(given).iterdir())
+        except OSError as error:
+            raise ValueError(f"folder {files.shown(given)!r} cannot be read ({error.strerror})") from None
+    brackets_as_they_are = given.replace("[", "[[]")
+    return [Path(one) for one in glob.glob(brackets_as_they_are, recursive=True) or glob.glob(given, recursive=True)]
 
 
 def _rows(path: Path, options: argparse.Namespace) -> Iterator[WorkItem]:
@@ -101,7 +130,8 @@ def _rows(path: Path, options: argparse.Namespace) -> Iterator[WorkItem]:
             arguments = list(_arguments(row, path.parent))
             if arguments:  # spreadsheets end a table with rows of separators only
                 given = parser.parse_args(arguments)
-                yield WorkItem.of(given.content, overlaid(options, given))
+                for chosen in _style_choices(overlaid(options, given)):
+                    yield WorkItem.of(given.content, chosen)
         except ValueError as error:
             raise ValueError(f"{path.name}, line {rows.line_num}: {error}") from None
 
@@ -136,21 +166,36 @@ def named(orders: Sequence[WorkItem], ending: str, folder: Path) -> dict[Path, W
 
     No two names differ only by case or by the composition of accents, because some file systems take them for one file.
     """
-    photos, styled = (Counter(map(_folded, map(name, orders))) for name in (_photo_name, _styled_name))
-    files: dict[Path, WorkItem] = {}
+    most = files.longest_name(folder) - max(len(ending), len(_CURVE))
+    photos, styled = (Counter(map(files.folded, map(name, orders))) for name in (_photo_name, _styled_name))
+    found: dict[Path, WorkItem] = {}
     taken: set[str] = set()
     for order in orders:
         encode.format_of(f"x{ending}", order.bits)  # refuses 16 bits where the format has 8
-        alone = [_photo_name(order)] if photos[_folded(_photo_name(order))] == 1 else []
-        alone += [_styled_name(order)] if styled[_folded(_styled_name(order))] == 1 else []
-        hashed = (f"{_styled_name(order)}_{_digest(order, number)}" for number in count())
-        name = next(name for name in chain(alone, hashed) if _folded(name) not in taken)
-        taken.add(_folded(name))
-        files[folder / (name + ending)] = order
-    real = {os.path.realpath(path): path for order in orders for path in order.inputs.values()}
-    if clashes := sorted(str(real[file]) for file in map(os.path.realpath, files) if file in real):
-        raise ValueError(f"{clashes[0]!r} would be overwritten by its own result; choose another output folder")
-    return files
+        alone = [_photo_name(order)] if photos[files.folded(_photo_name(order))] == 1 else []
+        alone += [_styled_name(order)] if styled[files.folded(_styled_name(order))] == 1 else []
+        hashes = (f"_{_digest(order, number)}" for number in count())
+        hashed = (files.shortened(_styled_name(order), most - len(ending)) + ending for ending in hashes)
+        short = (name for name in alone if len(os.fsencode(name)) <= most)
+        name = next(name for name in chain(short, hashed) if files.folded(name) not in taken)
+        taken.add(files.folded(name))
+        found[folder / (name + ending)] = order
+    return found
+
+
+def check_files(results: Mapping[Path, WorkItem], options: argparse.Namespace) -> None:
+    """Refuse a batch that would write over its own inputs, or that cannot write what it paints."""
+    lists = (given for given in options.photos if given.lower().endswith(".csv"))
+    read = [(path, "the list of pictures") for path in lists]
+    written = [(options.output / NAME, "the manifest")]
+    for file, order in results.items():
+        of = f"of {files.shown(order.photo)!r}"
+        read += [(path, f"the {name} {of}") for name, path in order.inputs.items()]
+        read += [(order.recipe, f"the recipe {of}")]
+        written += [(file, f"the result {of}")]
+        written += [(file.with_suffix(_CURVE), f"the costs {of}")] if options.costs else []
+    remedy = "choose another output folder, or paint one batch after the other where one needs the other's results"
+    files.check_no_overwriting(written, read, remedy)
 
 
 def _photo_name(order: WorkItem) -> str:
@@ -163,7 +208,3 @@ def _styled_name(order: WorkItem) -> str:
 
 def _digest(order: WorkItem, number: int) -> str:
     return hashlib.sha256(f"{number} {order!r}".encode()).hexdigest()[:8]
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

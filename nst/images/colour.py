@@ -48,6 +48,15 @@ def luminance(image: Tensor) -> Tensor:
     return (image * image.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
 
 
+def greyed(image: Tensor, share: Tensor | None) -> Tensor:
+    """The mean of R, G and B in all three, where `share` (1, 1, H or 1, W or 1) is 1: (1, 3, H, W) -> same.
+
+    Where it is 0, and for None, the picture's own colours. A projection: it takes a gradient by the result to one by
+    the picture, too.
+    """
+    return image if share is None else image.lerp(image.mean(1, keepdim=True).expand_as(image), share.to(image))
+
+
 def keep_luminance(picture: Tensor, photo: Tensor) -> Tensor:
     """Y of `picture` with I and Q of `photo`: two sRGB (1, 3, H, W) in [0, 1] -> same. Gatys et al. 2016."""
     if picture.shape != photo.shape:

@@ -33,6 +33,19 @@ def union(masks: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(masks)).sum(dim=0).clamp(max=1)
 
 
+def share_of(chosen: Sequence[bool], masks: Sequence[Tensor]) -> Tensor | None:
+    """How far a position is painted by the chosen of several styles: (1, 1, H, W), None where no style is chosen.
+
+    Each style has its mask (1, 1, H, W), or all share what there is of masks, and are chosen together or not at all.
+    """
+    if not any(chosen):
+        return None
+    if len(masks) < 2:
+        return torch.ones(1, 1, 1, 1) if all(chosen) else None
+    of_chosen = sum(mask for mask, is_chosen in zip(masks, chosen, strict=True) if is_chosen)
+    return of_chosen / sum(masks).clamp(min=torch.finfo(of_chosen.dtype).tiny)
+
+
 def both(mask: Tensor | None, other: Tensor | None) -> Tensor | None:
     """The product of two masks (1, 1, H, W), which paints where both do; None paints everywhere."""
     return other if mask is None else mask if other is None else mask * other

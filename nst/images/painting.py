@@ -27,9 +27,17 @@ class Painting:
     alpha: Tensor | None  # the photo's; None: opaque
     colour: str = "style"  # as in `Settings`
     amount: float = 1.0
+    grey: Tensor | None = None  # (1, 1, H or 1, W or 1): how far it is painted in grey; None: not at all
 
     @classmethod
-    def of(cls, image: Tensor, photo: Image.Image, drawn: Sequence[Image.Image], settings: Settings) -> Painting:
+    def of(
+        cls,
+        image: Tensor,
+        photo: Image.Image,
+        drawn: Sequence[Image.Image],
+        settings: Settings,
+        grey_styles: Sequence[bool] = (),
+    ) -> Painting:
         """Bring the last step's picture (1, 3, H, W) to the size of the result, with photo and masks (mode L)."""
         size = result_size(photo, settings)
         colours, alpha = pictures.split(pictures.scaled(photo, size))
@@ -44,6 +52,7 @@ class Painting:
             None if alpha is None else pictures.to_tensor(alpha),
             settings.colour if _colours_after(settings) else "style",
             settings.colour_amount,
+            masks.share_of(grey_styles, regions),
         )
 
     def recoloured(self, method: str, amount: float) -> Painting:
@@ -52,7 +61,7 @@ class Painting:
 
     def before(self) -> Image.Image:
         """The photo at the size of the result."""
-        return dataclasses.replace(self, painted=self.photo, colour="style").picture()
+        return dataclasses.replace(self, painted=self.photo, colour="style", grey=None).picture()
 
     def pixels(self) -> np.ndarray:
         """The finished picture, (H, W, 3), or (H, W, 4) when the photo has transparency, float32 in [0, 1]."""
@@ -60,7 +69,10 @@ class Painting:
         if self.colour != "style":
             visible = masks.both(self.mask, self.alpha)
             recoloured = colour.recolour(self.painted, self.photo, self.colour, self.amount, visible, visible)
-        pixels = pictures.to_pixels(masks.compose(recoloured, self.photo, self.mask))
+        composed = masks.compose(recoloured, self.photo, self.mask)
+        if self.grey is not None and self.colour == "style":  # again, because composing rounds channels differently
+            composed = colour.greyed(composed, self.grey if self.mask is None else self.grey * (self.mask == 1))
+        pixels = pictures.to_pixels(composed)
         if self.alpha is None:
             return pixels
         return np.concatenate([pixels, self.alpha[0].permute(1, 2, 0).numpy()], axis=-1)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps, ImageStat, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH as TILE_LENGTH
 from PIL.TiffImagePlugin import TILEWIDTH as TILE_WIDTH
 from torch import Tensor
@@ -276,6 +276,13 @@ def shrunk_size(image: Tensor, scale: float, least_px: int) -> tuple[int, int]:
     height, width = image.shape[-2:]
     scale = max(scale, least_px / min(height, width))
     return round(height * scale), round(width * scale)
+
+
+def is_grey(picture: Image.Image) -> bool:
+    """Whether R, G and B of every pixel of an RGB or RGBA picture are the same within one level of 255."""
+    red, green, blue = picture.getchannel("R"), picture.getchannel("G"), picture.getchannel("B")
+    pairs = ((red, green), (green, blue), (blue, red))
+    return all(ImageChops.difference(*pair).getextrema()[1] <= 1 for pair in pairs)
 
 
 def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -14,7 +14,7 @@ from torch import Tensor
 from nst import costs
 from nst.device import true_float32
 from nst.features.extractor import FeatureExtractor
-from nst.images import masks, pictures
+from nst.images import colour, masks, pictures
 from nst.objective.statistics import STATISTICS
 from nst.objective.targets import Targets
 from nst.settings import Settings
@@ -79,9 +79,18 @@ class Objective:
         terms = {"total": total, "content": content, "style": style, "total_variation": variation}
         return terms | dict(zip(settings.style_layers, layers, strict=True))
 
+    def begun(self, image: Tensor) -> Tensor:
+        """What the steps start from for a picture (1, 3, H, W): its luminance where grey is painted."""
+        grey = self.targets.grey
+        return image if grey is None else image.lerp(colour.luminance(image).expand_as(image), grey.to(image))
+
+    def painted(self, image: Tensor) -> Tensor:
+        """The picture without colours where grey is painted: (1, 3, H, W) -> same."""
+        return colour.greyed(image, self.targets.grey)
+
     def composed(self, image: Tensor) -> Tensor:
         """The picture with the photo where nothing is painted, as the network sees it: (1, 3, H, W) -> same."""
-        return masks.compose(image, self.targets.photo, self.targets.mask)
+        return masks.compose(self.painted(image), self.targets.photo, self.targets.mask)
 
     def preview(self, image: Tensor) -> Image.Image:
         """The picture as people see it, transparent parts white: sRGB (1, 3, H, W) in [0, 1] -> PIL RGB."""

@@ -23,6 +23,9 @@ from nst.scaled_pictures import Inputs
 from nst.schedule import Level
 from nst.settings import Settings
 
+# A photo with a smaller share of the style's content energy has next to no content. Real photos have 0.15 and more at
+# 384 px, 0.07 at any layer. A flat one has 0.005: divided by that, any stroke would cost more than it is worth.
+LEAST_CONTENT = 1 / 16
 MOST_STYLES_KEPT = 32  # style pictures at one size; the style matrices of the five layers take 2.3 MB
 
 
@@ -38,6 +41,14 @@ def digest(values: Tensor | None) -> str:
     if values is None:
         return ""
     return hashlib.sha256(str(tuple(values.shape)).encode() + values.cpu().numpy().tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class StyleMeasures:
+    """What is measured on a style picture at one size."""
+
+    statistics: Mapping[str, Any]  # style layer -> measure
+    content_energy: Mapping[str, float]  # content layer -> J_content(S, 0); 0 without `balance`
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class Targets:
     photo: Tensor  # (1, 3, H, W)
     mask: Tensor | None  # (1, 1, H, W): where anything is painted; None: everywhere
     visible: Tensor | None  # (1, 1, H, W): the photo's alpha; None: all of it shows
+    grey: Tensor | None  # (1, 1, H or 1, W or 1): how far the picture is painted in grey; None: not at all
     content: Mapping[str, Tensor]  # content layer -> activations (1, C, H, W)
     content_energy: Mapping[str, float]  # content layer -> what its cost is divided by
     regions: tuple[Region, ...]
@@ -107,9 +119,20 @@ class Targets:
         visible = None if inputs.visible is None else masks.resize(inputs.visible, size)
         measurer = _Measurer(extractor, settings, tile_bytes, memo)
         with true_float32(photo):
-            content, energies, zeros = measurer.content(photo)
-            regions = tuple(_regions(inputs, drawn, visible, size, zeros, measurer))
-        return cls(photo, masks.union(drawn) if drawn else None, visible, content, energies, regions)
+            content, energy, zeros = measurer.content(photo)
+            styles = [measurer.style(*style, max(size) / max(inputs.size)) for style in inputs.styles]
+            regions = tuple(_regions(styles, drawn, visible, zeros, measurer))
+        energies = _content_energies(energy, styles, settings)
+        grey = masks.share_of(inputs.grey_styles(settings), drawn)
+        return cls(
+            photo,
+            masks.union(drawn) if drawn else None,
+            visible,
+            grey if grey is None else grey.to(photo),
+            content,
+            energies,
+            regions,
+        )
 
 
 @dataclass(frozen=True)
@@ -129,7 +152,7 @@ class _Measurer:
         self.extractor.show(picture, lambda layer, whole: on_tile(layer, whole, tiles.whole_grid(whole)))
 
     def content(self, photo: Tensor) -> tuple[dict[str, Tensor], dict[str, float], dict[str, Tensor]]:
-        """The content layers' activations, what their costs are divided by, and zeros (1, C, 1, 1) for each layer."""
+        """The content layers' activations and energies, and zeros (1, C, 1, 1) for each layer."""
         content, zeros = {}, {}
         energies = dict.fromkeys(self.settings.content_layers, 0.0)
 
@@ -137,57 +160,67 @@ class _Measurer:
             zeros.setdefault(layer, own.new_zeros(1, own.shape[1], 1, 1))
             if layer not in energies:
                 return
-            grid = [side // self.extractor.strides[layer] for side in photo.shape[-2:]]
+            grid = self._grid(layer, photo)
             if place.positions == math.prod(grid):
                 content[layer] = own
             else:
                 if layer not in content:
                     content[layer] = tile_passes.grid_like(own, *grid)
                 place.of(content[layer]).copy_(own)
-            if self.settings.balance:
-                share = place.positions / math.prod(grid)
-                energies[layer] += share * float(costs.content_cost(own, torch.zeros_like(own)))
+            energies[layer] += self._energy_of_tile(layer, own, place, photo)
 
         self.show(photo, keep)
-        return content, {k: _or_leave_out(e) if self.settings.balance else 1.0 for k, e in energies.items()}, zeros
+        return content, energies, zeros
 
-    def style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> dict[str, Any]:
-        """Style layer -> measure of a style picture (1, 3, H, W) shrunk by `scale`, from the memo where that has it."""
+    def _grid(self, layer: str, picture: Tensor) -> list[int]:
+        return [side // self.extractor.strides[layer] for side in picture.shape[-2:]]
+
+    def _energy_of_tile(self, layer: str, own: Tensor, place: Place, picture: Tensor) -> float:
+        """A tile's part of J_content(C, 0), which only `balance` needs. Waits for the device."""
+        if not self.settings.balance:
+            return 0.0
+        share = place.positions / math.prod(self._grid(layer, picture))
+        return share * float(costs.content_cost(own, torch.zeros_like(own)))
+
+    def style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> StyleMeasures:
+        """The measures of a style picture (1, 3, H, W) shrunk by `scale`, from the memo where that has them."""
         if self.memo is None:
             return self._measure_style(painting, alpha, scale)
         settings, extractor = self.settings, self.extractor
         network = settings.backbone, settings.pooling, extractor.dtype, extractor.smallest_side, painting.device
         picture = digest(painting), digest(alpha), scale, self.tile_bytes
-        key = *picture, *network, settings.statistic, *settings.style_layers
+        layers = *settings.style_layers, "content", *settings.content_layers, settings.balance
+        key = *picture, *network, settings.statistic, *layers
         return self.memo.get(key, lambda: self._measure_style(painting, alpha, scale))
 
-    def _measure_style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> dict[str, Any]:
-        """Transparent parts do not count."""
+    def _measure_style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> StyleMeasures:
+        """Transparent parts do not count, but in the energy."""
         size = pictures.shrunk_size(painting, scale, self.extractor.smallest_side)
         guides = _guides(None if alpha is None else masks.resize(alpha, size), self.extractor, self.settings)
         collected = MeasureOverTiles(STATISTICS[self.settings.statistic], guides, tile_weight)
+        energies = dict.fromkeys(self.settings.content_layers, 0.0)
+        shrunk = pictures.resize(painting, size)
 
         def measure_tile(layer: str, own: Tensor, place: Place) -> None:
             if layer in self.settings.style_layers:
                 collected.add(layer, own, place)
+            if layer in energies:
+                energies[layer] += self._energy_of_tile(layer, own, place, shrunk)
 
-        self.show(pictures.resize(painting, size), measure_tile)
-        return collected.measures
+        self.show(shrunk, measure_tile)
+        return StyleMeasures(collected.measures, energies)
 
 
 def _regions(
-    inputs: Inputs,
+    styles: Sequence[StyleMeasures],
     drawn: Sequence[Tensor],
     visible: Tensor | None,
-    size: tuple[int, int],
     zeros: Mapping[str, Tensor],
     measurer: _Measurer,
 ) -> Iterator[Region]:
-    """One region for all styles together, or one for each style where each has a mask, for a level of this size."""
+    """One region for all styles together, or one for each style where each has a mask."""
     extractor, settings = measurer.extractor, measurer.settings
-    scale = max(size) / max(inputs.size)
-    styles = [measurer.style(*style, scale) for style in inputs.styles]
-    blend = settings.style_blend or (1.0,) * len(styles)
+    blend = _blend(settings, len(styles))
     groups = [[index] for index in range(len(styles))] if len(drawn) > 1 else [list(range(len(styles)))]
     parts = [masks.both(mask, visible) for mask in drawn or [None]]
     amounts = [
@@ -196,8 +229,33 @@ def _regions(
     ]
     for group, part, amount in zip(groups, parts, amounts, strict=True):
         if amount > 0:
-            members, weights = [styles[index] for index in group], [blend[index] for index in group]
+            members, weights = [styles[index].statistics for index in group], [blend[index] for index in group]
             yield Region.of(members, weights, part, amount / sum(amounts), zeros, extractor, settings)
+
+
+def _blend(settings: Settings, styles: int) -> tuple[float, ...]:
+    return settings.style_blend or (1.0,) * styles
+
+
+def _content_energies(
+    of_photo: Mapping[str, float], styles: Sequence[StyleMeasures], settings: Settings
+) -> dict[str, float]:
+    """Content layer -> what its cost is divided by."""
+    if not settings.balance:
+        return dict.fromkeys(of_photo, 1.0)
+    blend, energies = _blend(settings, len(styles)), {}
+    for layer, energy in of_photo.items():
+        of_styles = sum(w * style.content_energy[layer] for w, style in zip(blend, styles, strict=True)) / sum(blend)
+        energies[layer] = _or_leave_out(content_divisor(energy, LEAST_CONTENT * of_styles))
+    return energies
+
+
+def content_divisor(energy: float, least: float) -> float:
+    """What a content cost is divided by: the photo's energy, and the more above `least` the more that is below it.
+
+    The less content there is, the less it counts. At twice `least` even a flat photo is painted.
+    """
+    return energy if energy >= least else least**2 / max(energy, least / 2)
 
 
 def _guides(part: Tensor | None, extractor: FeatureExtractor, settings: Settings) -> dict[str, Tensor | None]:

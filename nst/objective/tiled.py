@@ -43,6 +43,7 @@ class TiledObjective(Objective):
                 gradient += smoothed.grad
             if self.targets.mask is not None:
                 gradient *= self.targets.mask  # as `composed` multiplies the picture
+            gradient = self.painted(gradient)  # a projection is its own adjoint
         return torch.stack([terms[name].detach() for name in self.names]), gradient
 
 

@@ -6,6 +6,7 @@ There is no line search: one step costs one gradient.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor
 
 from nst.optimise.cuda_graph import CapturedStep
-from nst.optimise.lbfgs import BoxLBFGS, kept, steps_are_recorded
+from nst.optimise.lbfgs import BoxLBFGS, free_pixels, kept, steps_are_recorded
 
 RETRIES = 8  # smaller steps that are tried after one whose result is not finite, before `DivergedError`
 # Kind of device -> steps that are queued on it while the host reads the costs of an earlier one. A CPU works at once.
 STEPS_AHEAD = {"cuda": 2}
+
+LARGEST_EXPONENT = 40  # binary, of a gradient that is used as it is: its square must be far from float32's 127
 
 # A picture (1, 3, H, W) -> the terms of its cost (K), the cost itself first, and the gradient of the cost.
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -32,6 +35,8 @@ class Evaluation:
     image: Tensor
     terms: tuple[float, ...]  # the cost first
     note: str | None = None  # how the run goes on when something did not go as planned
+    moved: bool = True  # whether this or an earlier step changed the picture
+    still: str | None = None  # "minimum" or "stuck": why none has
 
     @property
     def cost(self) -> float:
@@ -86,7 +91,7 @@ def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Mak
         evaluation = queued.popleft().read(note)
         if evaluation.cost == evaluation.cost:
             taken, retries = taken + 1, 0
-            yield evaluation
+            yield evaluation if evaluation.moved else dataclasses.replace(evaluation, still=state.why_still())
             continue
         queued.clear()  # these steps start from the same picture and fail as well
         retries += 1
@@ -102,19 +107,29 @@ class _Minimisation:
         self.evaluate = evaluate
         self.image = image.clamp(0, 1)
         terms, gradient = evaluate(self.image)
-        if not _is_finite(terms, gradient):
+        self.scale = _scale_for(gradient)
+        self.terms, self.gradient = terms.clone(), gradient * self.scale
+        if not _is_finite(self.image, self.terms, self.gradient):
             raise DivergedError("the cost of the first picture is not finite")
-        self.terms, self.gradient = terms.clone(), gradient.clone()
+        self.moved = self.terms.new_zeros(1)  # 1 once a step has changed the picture
         self.method = make(self.image, steps)
 
     def step(self) -> None:
         """Take one step. When its result is not finite, keep the picture and set the terms to NaN."""
         trial = self.method.propose(self.image, self.gradient)
         terms, gradient = self.evaluate(trial)
-        finite = _is_finite(terms, gradient)
+        gradient = gradient * self.scale
+        finite = _is_finite(trial, terms, gradient)
+        moved = torch.maximum(self.moved, (trial != self.image).any())
+        self.moved = kept(self.moved, torch.where(finite, moved, self.moved))
         self.terms = kept(self.terms, torch.where(finite, terms, torch.nan))
         self.image = kept(self.image, torch.where(finite, trial, self.image))
         self.gradient = kept(self.gradient, torch.where(finite, gradient, self.gradient))
+
+    def why_still(self) -> str:
+        """For a picture that steps do not change. Waits for the device."""
+        downhill = self.gradient * free_pixels(self.image, self.gradient)
+        return "stuck" if downhill.any() else "minimum"
 
 
 class _Snapshot:
@@ -122,7 +137,7 @@ class _Snapshot:
 
     def __init__(self, state: _Minimisation) -> None:
         self.image = kept(None, state.image)
-        self.terms = state.terms.to("cpu", non_blocking=True, copy=True)
+        self.numbers = torch.cat([state.terms, state.moved]).to("cpu", non_blocking=True, copy=True)
         self.arrived = torch.cuda.Event() if state.image.is_cuda else None
         if self.arrived:
             self.arrived.record()
@@ -130,12 +145,20 @@ class _Snapshot:
     def read(self, note: str | None) -> Evaluation:
         if self.arrived:
             self.arrived.synchronize()
-        return Evaluation(self.image, tuple(self.terms.tolist()), note)
+        *terms, moved = self.numbers.tolist()
+        return Evaluation(self.image, tuple(terms), note, moved > 0)
 
 
-def _is_finite(terms: Tensor, gradient: Tensor) -> Tensor:
-    # One sum instead of isfinite().all(): any NaN or infinity makes it NaN or infinite, at a third of the time.
-    return (terms[0] + gradient.sum()).isfinite()
+def _is_finite(image: Tensor, terms: Tensor, gradient: Tensor) -> Tensor:
+    """Whether all of them are. The picture counts too: where a kernel turns NaN into 0, costs do not show it."""
+    # Sums instead of isfinite().all(): any NaN or infinity makes them NaN or infinite, at a third of the time.
+    return (terms[0] + gradient.sum() + image.sum()).isfinite()
+
+
+def _scale_for(gradient: Tensor) -> Tensor:
+    """1, or for a gradient of extreme size the power of two that brings it near 1: optimisers square gradients."""
+    exponent = torch.frexp(gradient.abs().amax()).exponent
+    return torch.where(exponent > LARGEST_EXPONENT, torch.ldexp(gradient.new_ones(()), -exponent.clamp(0, 126)), 1.0)
 
 
 class ProjectedAdam:

@@ -214,3 +214,11 @@ def test_whatever_fails_in_the_work_function_is_the_picture_s_error(monkeypatch:
     assert workers.paint(task).error.startswith("the style picture is not a picture")
     monkeypatch.setattr(workers, "stylise", lambda *args, **options: 1 / 0)
     assert workers.paint(task).error == "ZeroDivisionError: division by zero"
+
+
+def test_path_with_a_zero_byte_fails_alone(tmp_path: Path) -> None:
+    orders = orders_for(tmp_path, b"a", b"b")
+    bad = next(iter(orders))
+    orders[bad] = WorkItem(Path("a\0.png"), orders[bad].styles, orders[bad].settings)
+    found = statuses(driver.run(orders, [Fake({})], Manifest(tmp_path / "out")))
+    assert sorted(found.values()) == ["failed", "painted"]

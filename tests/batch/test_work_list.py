@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 
 import nst
 from nst import Settings, recipe
-from nst.batch.work_list import WorkItem, named, read
+from nst.batch.work_list import WorkItem, check_files, named, read
 from nst.command_line import _batch_parser, main
 from nst.images import encode
-from tests.batch.batches import QUICK, asked
+from tests.batch.batches import QUICK, asked, painted
 from tests.random_settings import all_settings
 from tests.test_command_line import OPTIONS, cells_of
 
@@ -200,3 +202,94 @@ def test_empty_rows_and_empty_cells_beyond_the_header_are_skipped(separator: str
     rows = ["content,style,size", ",,", "a.png,s.png,64", ",,,,,", "", " , ,", "b.png,s.png,80,,", ",,"]
     (folder / "rows.csv").write_text("\n".join(rows).replace(",", separator))
     assert [(order.photo.name, order.settings.size) for order in asked("rows.csv")] == [("a.png", 64), ("b.png", 80)]
+
+
+def test_a_result_never_overwrites_what_the_batch_reads_nor_another_result(folder: Path, capsys) -> None:
+    (folder / "in" / "list.csv").write_text("content,style\nlist.jpg,p0.png\n")
+    (folder / "in" / "list.jpg").write_bytes((folder / "in" / "p1.png").read_bytes())
+    (folder / "out").mkdir()
+    os.link(folder / "style.png", folder / "out" / "p0.png")
+    (folder / "out" / "p1.png").symlink_to(folder / "out" / "p2.png")
+    for command in (
+        ["in/list.csv", "-o", "in", "--costs"],
+        ["in/p0.png", "--style", "style.png", "-o", "out"],
+        ["in/p1.png", "in/p2.png", "--style", "style.png", "-o", "out"],
+    ):
+        assert main(["batch", *command, *QUICK]) == 2
+        assert "overwritten" in capsys.readouterr().err
+    assert painted("out") == painted("in") == Counter()
+
+
+def test_recipe_is_not_overwritten_by_the_batch(tmp_path: Path) -> None:
+    item = WorkItem(Path("p.jpg"), (Path("s.jpg"),), Settings(), recipe=tmp_path / "p.png")
+    with pytest.raises(ValueError, match=r"the recipe of 'p\.jpg', would be overwritten"):
+        check_files({tmp_path / "p.png": item}, _batch_parser().parse_args(["p.jpg", "-o", str(tmp_path)]))
+
+
+def test_a_row_that_starts_from_another_rows_result_is_told_to_wait_for_it(folder: Path, capsys) -> None:
+    (folder / "list.csv").write_text("content,style,start\nin/p0.png,style.png,\nin/p1.png,style.png,out/p0.png\n")
+    assert main(["batch", "list.csv", "-o", "out", *QUICK]) == 2
+    errors = capsys.readouterr().err
+    assert "'out/p0.png', the start of 'in/p1.png', would be overwritten by the result of 'in/p0.png'" in errors
+    assert "one batch after the other" in errors
+
+
+@pytest.mark.parametrize("stem", ["n" * 251, "\u7ed3" * 83, "e\u0301" * 83])
+def test_names_that_would_be_too_long_are_shortened_and_stay_different(stem: str, tmp_path: Path) -> None:
+    asked = [WorkItem(Path(f"{stem}.jpg"), (Path(f"{stem}{n}.jpg"),), Settings()) for n in range(3)]
+    files = named(asked, ".webp", tmp_path)
+    assert len(files) == 3
+    for file in files:
+        file.write_bytes(b"")
+        file.with_suffix(".csv").write_bytes(b"")
+
+
+def test_output_folder_whose_path_is_too_long_is_refused_before_painting(folder: Path, capsys) -> None:
+    assert main(["batch", "in/p0.png", "--style", "style.png", "-o", "/".join(["d" * 200] * 25), *QUICK]) == 2
+    assert "too long" in capsys.readouterr().err
+
+
+def test_each_picture_of_a_folder_or_a_pattern_of_styles_is_a_style_by_turns(folder: Path) -> None:
+    (folder / "styles").mkdir()
+    for name in ("s1.png", "s2.png", ".hidden.png", "words.txt"):
+        (folder / "styles" / name).write_bytes(b"")
+    (folder / "list.csv").write_text("content,style,beta\nin/p0.png,styles,2\nin/p1.png,style.png|styles,\n")
+
+    def pairs(*given: str) -> list[tuple[str, ...]]:
+        return [(item.photo.name, *(style.name for style in item.styles)) for item in asked(*given)]
+
+    each = [("p0.png", "s1.png"), ("p0.png", "s2.png"), ("p1.png", "s1.png"), ("p1.png", "s2.png")]
+    assert pairs("in/p0.png", "in/p1.png", "--style", "styles") == each
+    assert pairs("in/p[01].png", "--style", "styles/*.png") == each
+    blended = [("p0.png", "s1.png"), ("p0.png", "s2.png")]
+    blended += [("p1.png", "style.png", "s1.png"), ("p1.png", "style.png", "s2.png")]
+    assert pairs("list.csv") == blended
+    assert [item.settings.beta for item in asked("list.csv")] == [2, 2, 10, 10]
+    names = [file.stem for file in named(asked("in/p0.png", "--style", "styles"), ".png", Path("out"))]
+    assert names == ["p0_s1", "p0_s2"]
+    (folder / "empty").mkdir()
+    with pytest.raises(ValueError, match="no picture found at 'empty'"):
+        asked("in/p0.png", "--style", "empty")
+
+
+def test_brackets_in_a_folder_s_name_are_found_and_patterns_still_are(folder: Path) -> None:
+    (folder / "in [2024]").mkdir()
+    for name in ("a.png", "b.png", "c.jpg"):
+        (folder / "in [2024]" / name).write_bytes(b"")
+
+    def names(*given: str) -> list[str]:
+        return [item.photo.name for item in asked(*given, "--style", "style.png")]
+
+    assert names("in [2024]/*.png") == ["a.png", "b.png"]
+    assert names("in [[]2024]/[ac].*") == ["a.png", "c.jpg"]
+    assert names("in [2024]/**/*.jpg") == ["c.jpg"]
+    assert names("in/p[0-2].png") == ["p0.png", "p1.png", "p2.png"]
+    with pytest.raises(ValueError, match="with its brackets as a pattern and as they are"):
+        names("in [2023]/*.png")
+
+
+def test_pictures_that_are_left_out_as_results_are_the_reason_told(folder: Path, monkeypatch) -> None:
+    monkeypatch.chdir(folder / "in")
+    parsed = _batch_parser().parse_args([".", "--style", "../style.png", "-o", "."])
+    with pytest.raises(ValueError, match=r"the 12 pictures at '.' are in the output folder"):
+        read(parsed)

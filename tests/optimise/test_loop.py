@@ -381,3 +381,76 @@ def test_long_history_in_chunks_and_narrow_gives_the_same_direction(monkeypatch:
     costs = [evaluate(images[-1])[0][0] for images in (usual, walked())]
     start = evaluate(quadratic.start)[0][0]
     assert start - costs[1] > 0.9 * (start - costs[0])
+
+
+class _NanAfter:
+    """An optimiser that proposes a picture of NaN from its second step on."""
+
+    def __init__(self, image: Tensor, steps: int) -> None:
+        self.steps_taken = 0
+
+    def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
+        self.steps_taken += 1
+        return image * 0.9 if self.steps_taken == 1 else torch.full_like(image, torch.nan)
+
+    def retreat(self) -> None:
+        pass
+
+
+def test_picture_of_nan_is_refused_where_its_cost_is_finite() -> None:
+    """A kernel that computes max(0, x) makes 0 of NaN."""
+
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
+        seen = torch.nan_to_num(image)
+        return seen.sum()[None], torch.ones_like(seen)
+
+    steps = minimise(evaluate, torch.full((1, 3, 8, 8), 0.5), 5, _NanAfter)
+    assert torch.isfinite(next(steps).image).all()
+    with pytest.raises(DivergedError):
+        next(steps)
+
+
+@BOTH
+@pytest.mark.parametrize("size", [1e15, 1e25, 1e33])
+def test_cost_of_any_size_is_minimised(size: float, optimiser: str) -> None:
+    """Squares of such gradients are infinite in float32."""
+    goal = torch.linspace(0.2, 0.8, 3 * 16 * 16).view(1, 3, 16, 16)
+
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
+        away = image - goal
+        return size * away.square().mean()[None], 2 * size / away.numel() * away
+
+    *_, last = minimise(evaluate, torch.full_like(goal, 0.5), 60, optimiser)
+    assert (last.image - goal).abs().mean() < 0.02
+    assert last.still is None
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("start", "slope", "still"),
+    [(0.5, 0.0, "minimum"), (0.0, 1.0, "minimum"), (1.0, -1.0, "minimum"), (0.5, 1.0, None)],
+)
+def test_steps_that_change_nothing_say_so(start: float, slope: float, still: str | None, optimiser: str) -> None:
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
+        return (slope * image).sum()[None], torch.full_like(image, slope)
+
+    found = list(minimise(evaluate, torch.full((1, 3, 16, 16), start), 3, optimiser))
+    assert [evaluation.still for evaluation in found] == [still] * 3
+
+
+def test_gradient_that_no_step_can_follow_is_no_minimum() -> None:
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
+        return image.new_ones(1), torch.full_like(image, 1e-44)
+
+    found = list(minimise(evaluate, torch.full((1, 3, 16, 16), 0.5), 3, lambda *_: _Rests()))
+    assert [evaluation.still for evaluation in found] == ["stuck"] * 3
+
+
+class _Rests:
+    """An optimiser whose steps have length 0."""
+
+    def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
+        return image
+
+    def retreat(self) -> None:
+        pass

@@ -1,0 +1,92 @@
+"""What content costs are divided by: the photo's own energy, but where a photo shows next to nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import nst
+from nst import Settings, costs
+from nst.features.extractor import FeatureExtractor
+from nst.images import pictures
+from nst.objective.targets import StyleCache, Targets, content_divisor
+from nst.scaled_pictures import Inputs
+from nst.schedule import Level
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+GREY = Image.new("RGB", (96, 64), (128,) * 3)
+QUICK = Settings(size=64, quality="draft", device="cpu", precision="float32")
+
+
+def energies(photo: Image.Image, styles: list[Image.Image], size: int = 64, **given: object) -> dict[str, float]:
+    """What each content layer's cost is divided by, and the photo's own energy there."""
+    chosen = Settings(size=size, **given)
+    inputs = Inputs.of(photo, styles, chosen, torch.device("cpu"))
+    extractor = FeatureExtractor(chosen.layers, device=torch.device("cpu"), replicate_edges=True)
+    with torch.no_grad():
+        own = extractor(inputs.photo)
+    targets = Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1))
+    return {
+        layer: (targets.content_energy[layer], costs.content_cost(own[layer], torch.zeros_like(own[layer])).item())
+        for layer in chosen.content_layers
+    }
+
+
+@given(st.floats(0, 1e9), st.floats(0, 1e9))
+def test_what_is_divided_by_is_the_energy_or_between_the_least_and_twice_that(energy: float, least: float) -> None:
+    divisor = content_divisor(energy, least)
+    if energy >= least:
+        assert divisor == energy
+    else:
+        assert least <= divisor <= 2 * least * (1 + 1e-12)
+
+
+def test_divisor_has_no_jump_and_grows_as_content_fades() -> None:
+    assert content_divisor(1 - 1e-9, 1) == pytest.approx(1)
+    faded = [content_divisor(energy, 1.0) for energy in (0.9, 0.7, 0.5, 0.1, 0.0)]
+    assert faded == sorted(faded)
+    assert faded[-1] == 2
+
+
+@pytest.mark.parametrize("photo", sorted(path.stem for path in (EXAMPLES / "photos").glob("*.jpg")))
+def test_real_photos_are_divided_by_their_own_energy_exactly(photo: str) -> None:
+    """Beside the styles with the most energy, at every layer that may hold content."""
+    layers = dict.fromkeys(["relu2_2", "relu3_2", "relu4_2", "conv4_2", "relu5_1"], 1.0)
+    for style in ("watercolour", "marbling"):
+        opened = (
+            pictures.load(EXAMPLES / "photos" / f"{photo}.jpg"),
+            pictures.load(EXAMPLES / "styles" / f"{style}.jpg"),
+        )
+        for divisor, own in energies(opened[0], [opened[1]], 96, content_layers=layers).values():
+            assert divisor == own
+
+
+def test_flat_photo_is_divided_by_an_eighth_of_the_styles_energy(style) -> None:
+    other = Image.effect_noise((96, 96), 60).convert("RGB")
+    (first, own), (second, _), (both, _) = (
+        energies(GREY, styles, **blend)["relu4_2"]
+        for styles, blend in (([style], {}), ([other], {}), ([style, other], {"style_blend": (3, 1)}))
+    )
+    assert own < first / 2
+    assert both == pytest.approx((3 * first + second) / 4)
+    assert energies(style, [style])["relu4_2"][0] / 8 == pytest.approx(first, rel=0.1)  # sizes differ a little
+    assert energies(GREY, [style], balance=False)["relu4_2"][0] == 1
+
+
+@pytest.mark.parametrize("contrast", [0, 0.05])
+def test_photo_that_shows_next_to_nothing_is_painted(contrast: float, photo, style) -> None:
+    faint = Image.blend(GREY.resize(photo.size), photo, contrast)
+    assert nst.stylise(faint, style, QUICK).history[-1].style < 0.35  # 0.9 when divided by its own energy
+
+
+def test_content_energies_of_a_style_are_kept_by_layer(photo, style) -> None:
+    memo, layers = StyleCache(), {"relu3_2": 1.0}
+    nst.stylise(GREY, style, QUICK, memo=memo)
+    chosen = Settings(**{**vars(QUICK), "content_layers": layers})
+    kept, fresh = (nst.stylise(GREY, style, chosen, memo=one) for one in (memo, None))
+    assert kept.image.tobytes() == fresh.image.tobytes()
