@@ -46,7 +46,7 @@ def files_of_the_repository(folder: str = ".") -> list[str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from what git knows: a build leaves files in its folder."""
+    """A wheel built from a copy of the files in git, because a build leaves files in its folder."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in files_of_the_repository():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def installed(
 
 
 def pins(path: Path) -> set[str]:
-    """`torch==2.11.0` and its like, without comments."""
+    """Pinned requirements such as `torch==2.11.0`, without comments."""
     lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
     return {line for line in lines if line}
 

@@ -81,7 +81,7 @@ def test_container_limits_count(limit: str, used: str, left: float, tmp_path, mo
 
 
 def test_run_in_tiles_is_the_run_without(photo, style) -> None:
-    """The same picture but for rounding, though nothing else in the run knows of tiles."""
+    """The same picture except for rounding; no other part of the run depends on tiles."""
     given = {"size": 48, "steps": 1, "pyramid": False, "pooling": "average", "precision": "float32", "device": "cpu"}
     whole, tiled = (nst.stylise(photo, style, Settings(**given, tile_px=tile)) for tile in (None, 32))
     assert (whole.painting.painted - tiled.painting.painted).abs().max() < 1e-3

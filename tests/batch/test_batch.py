@@ -23,7 +23,7 @@ from tests.batch.batches import arguments, asked, lines
 
 
 class Fake:
-    """A worker that answers at once, and dies as often as `mortal` says: by photo, and at its start."""
+    """A worker that answers at once. `mortal` maps a photo, or None for a start, to the number of deaths."""
 
     deaths = (EOFError,)
 
@@ -198,7 +198,7 @@ def test_each_gpu_has_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_task_carries_no_path(folder: Path) -> None:
-    """A worker needs no disk in common with the driver."""
+    """A worker does not need the driver's disk."""
     sent: list[Task] = []
     worker = Fake({})
     worker.submit = lambda task: sent.append(task) or Fake.submit(worker, task)

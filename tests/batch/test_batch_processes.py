@@ -1,4 +1,4 @@
-"""Batches are held to single runs of the command line, byte for byte, whatever is killed on the way."""
+"""Batches equal single runs of the command line, byte for byte, even if their processes are killed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_until(holds, seconds: float = 60) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Processes that this one started and that run, by Linux' /proc."""
+    """Child processes of this process that are running, from Linux' /proc."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Batches on a real Ray cluster of two nodes on this machine, of which one is killed; held to single runs."""
+"""Batches on a real Ray cluster of two nodes, one of which is killed; compared with single runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COUNT = 12
 
 @pytest.fixture
 def nodes() -> Iterator[Cluster]:
-    """A head that only keeps house, and two nodes that paint."""
+    """A head that does not paint, and two nodes that paint."""
     started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(2):
         started.add_node(num_cpus=CORES)
@@ -59,7 +59,7 @@ def lines() -> list[dict]:
 
 
 def assert_like_single_runs(numbers: Iterable[int]) -> None:
-    """These pictures are what the command line makes of their photos alone, on as many threads as a node has."""
+    """These pictures equal single runs of the command line with as many threads as a node has."""
     threads = torch.get_num_threads()
     torch.set_num_threads(CORES)
     try:

@@ -1,4 +1,4 @@
-"""What the benchmark's claims rest on: the same cost on both sides, a right count of operations, a fair goal."""
+"""The benchmark is fair: both sides have the same cost, operations are counted right, the goal is fair."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_max_pooling_and_its_gradient(dtype: torch.dtype, size: tuple[int, int],
 
 
 def test_pooling_forgets_what_it_pooled() -> None:
-    """A quarter of what a large picture's gradient would otherwise remember."""
+    """It keeps a quarter of the memory that autograd would keep."""
     x = random(1, 5, 8, 8).requires_grad_()
     kept: list[Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):

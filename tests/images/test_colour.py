@@ -26,7 +26,7 @@ def picture(height: int, width: int, seed: int, spread: float = 0.5) -> Tensor:
 
 
 def noise(height: int, width: int, seed: int) -> Tensor:
-    """Colours anywhere in the gamut, its faces included."""
+    """Colours anywhere in the gamut, also on its faces."""
     values = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     return (1.4 * values - 0.2).clamp(0, 1)
 
@@ -350,7 +350,7 @@ def test_inputs_are_left_alone_and_precision_is_kept(method: str) -> None:
 
 @st.composite
 def odd_pictures(draw: st.DrawFn, height: int | None = None, width: int | None = None) -> Tensor:
-    """Of a few colours, any size down to one pixel, with constant or equal channels."""
+    """Pictures of a few colours, of any size from one pixel on, with constant or equal channels."""
     height, width = height or draw(st.integers(1, 9)), width or draw(st.integers(1, 9))
     levels = draw(st.sampled_from([1, 2, 5, 255]))
     image = (noise(height, width, draw(st.integers(0, 99))) * levels).round() / levels

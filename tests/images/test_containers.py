@@ -1,4 +1,4 @@
-"""PNG chunks without pixels never cost the picture, and of an animation a frame is used that shows something."""
+"""A PNG is read whatever its chunks without pixels hold; of an animation, a frame that shows something is read."""
 
 from __future__ import annotations
 

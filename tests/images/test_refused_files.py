@@ -1,4 +1,4 @@
-"""Files and sources that hold no usable picture: refused with a remedy, and huge ones before they are decoded."""
+"""Files and sources without a usable picture are refused with a remedy, huge ones before they are decoded."""
 
 import dataclasses
 import struct

@@ -1,4 +1,4 @@
-"""The animation is held to what Pillow reads back from it, the choice of frames to the numbers of the pictures."""
+"""The animation is compared with what Pillow reads from it, the choice of frames with the pictures' numbers."""
 
 from __future__ import annotations
 

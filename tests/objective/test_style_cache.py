@@ -11,7 +11,7 @@ QUICK = Settings(size=48, quality="draft", steps=1, device="cpu", precision="flo
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
-    """What was measured on style pictures, in order: its scale and settings."""
+    """Measurements of style pictures, in order: their scale and settings."""
     calls, plain = [], targets._Measurer._measure_style
 
     def measure(measuring, painting, alpha, scale):

@@ -16,7 +16,7 @@ OF_ENERGY = 3e-3  # what the cut of root and steps may cost
 
 
 def activations(*shape: int, seed: int = 0) -> Tensor:
-    """Correlated, shifted and of uneven variances, as activations are."""
+    """Correlated, shifted, with uneven variances: similar to activations."""
     generator = torch.Generator().manual_seed(seed)
     white = torch.randn(*shape, generator=generator, dtype=torch.float64)
     mixing = torch.randn(shape[1], shape[1], generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Several devices: as many runs at once as there are, each on its own; one device: nothing is counted."""
+"""Several devices: one run at a time on each; one device: nothing is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page as a process: it leaves nothing behind when it is told to go, and grows by nothing while it works."""
+"""The page as a process: it removes its files when it is terminated, and does not grow while it works."""
 
 from __future__ import annotations
 

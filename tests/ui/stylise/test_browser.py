@@ -1,4 +1,4 @@
-"""What a visitor does, in a real browser: Debian's Chromium, driven by Playwright."""
+"""Actions of a visitor in a real browser: Debian's Chromium, driven by Playwright."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_size_that_does_not_fit_the_time_is_told_with_one_that_does(page: Page
 def test_a_change_while_the_page_opens_has_the_last_word(
     browser, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though the forecast for what the page opened with comes late."""
+    """The forecast for the values at the opening of the page arrives late."""
     usual, asked = expected_time.settings_of, []
 
     def slow_at_first(given: dict, **options: object) -> Settings:
@@ -261,7 +261,7 @@ def dressed(browser, address: str, request: pytest.FixtureRequest) -> Iterator[P
 
 
 def serious(page: Page) -> list[tuple[str, str]]:
-    """What axe finds once colours have stopped changing: rule and element. Those that begin meanwhile do so at once."""
+    """Violations that axe finds once colours have stopped changing: rule and element. Later animations end at once."""
     page.emulate_media(reduced_motion="reduce")
     page.wait_for_function("() => !document.getAnimations().some(a => a instanceof CSSTransition)")
     return [
