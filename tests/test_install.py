@@ -192,9 +192,9 @@ def test_the_page_shows_its_examples_from_another_folder(installed: Installed) -
 
 
 def test_a_proxy_and_a_folder_that_does_not_exist_do_not_stop_the_page(installed: Installed) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
+    unused_address = f"http://127.0.0.1:{free_port()}"
     folder = installed.folder / "not" / "there"
-    with served(installed, http_proxy=nobody, no_proxy="", GRADIO_TEMP_DIR=str(folder)):
+    with served(installed, http_proxy=unused_address, no_proxy="", GRADIO_TEMP_DIR=str(folder)):
         assert list(folder.iterdir())
 
 

@@ -41,10 +41,10 @@ class Fake:
     def stop(self) -> None:
         self.stopped += 1
 
-    def _answer(self, who: bytes | None, outcome: Outcome | None) -> Future:
+    def _answer(self, cause: bytes | None, outcome: Outcome | None) -> Future:
         future = Future()
-        self.mortal[who] = self.mortal.get(who, 0) - 1
-        future.set_exception(EOFError()) if self.mortal[who] >= 0 else future.set_result(outcome)
+        self.mortal[cause] = self.mortal.get(cause, 0) - 1
+        future.set_exception(EOFError()) if self.mortal[cause] >= 0 else future.set_result(outcome)
         return future
 
 

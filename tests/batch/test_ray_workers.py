@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # tells nobody
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # send no usage statistics
 if os.environ.get("CI"):
     import ray  # there it must not be missing
 else:

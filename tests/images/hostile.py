@@ -28,7 +28,7 @@ def saved(form: str, **options: object) -> bytes:
 
 
 def zeros(mib: int) -> bytes:
-    """So many MiB of zeros, compressed a thousandfold."""
+    """Zeros of this size, MiB, compressed to a thousandth."""
     return zlib.compress(b"\0" * (mib << 20), 9)
 
 

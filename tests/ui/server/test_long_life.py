@@ -33,7 +33,7 @@ def test_sigterm_in_the_middle_of_a_run_ends_all_and_leaves_no_file(tmp_path: Pa
         server.send_signal(signal.SIGTERM)
         assert server.wait(MOST_S) == 143
         with pytest.raises(ProcessLookupError):
-            os.killpg(server.pid, 0)  # nobody is left of its group
+            os.killpg(server.pid, 0)  # fails once its group has no process left
         assert not list(tmp_path.glob("nst-*"))
     finally:
         server.kill()

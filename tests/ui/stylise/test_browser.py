@@ -94,7 +94,7 @@ def test_closing_the_tab_ends_the_run(browser, address: str, monkeypatch: pytest
     assert not ended.is_set()
     context.close()
     assert ended.wait(WAIT_MS / 1000)
-    assert len(steps) < steps[0].steps / 2, "the run went on although nobody was watching"
+    assert len(steps) < steps[0].steps / 2, "the run went on although its visitor had left"
 
 
 def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(page: Page) -> None:
