@@ -15,7 +15,7 @@ from nst.device import choose_device
 from nst.images import pictures
 from nst.schedule import STEP_OVERHEAD_PX, Level
 
-PACE = 2e-6  # seconds per pixel of a step, of the machine that is pretended here
+PACE = 2e-6  # seconds per pixel of a step of the simulated machine
 
 
 @pytest.fixture

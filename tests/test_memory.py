@@ -58,7 +58,7 @@ def test_tile_asked_for_is_taken(free) -> None:
     free(32_000)
     for tile_px in (64, 512):
         found = chosen((96, 128), tile_px=tile_px)
-        assert found.tile_bytes == pytest.approx(1056 * (tile_px + 16) ** 2)  # float32: that many bytes per pixel
+        assert found.tile_bytes == pytest.approx(1056 * (tile_px + 16) ** 2)  # in float32, bytes per pixel
 
 
 def test_estimate_of_tiles_grows_by_the_pictures_only() -> None:

@@ -123,7 +123,7 @@ def test_a_picture_is_painted_again_when_file_input_or_settings_changed(tmp_path
     (tmp_path / "1.png").write_bytes(b"other")
     assert again() == {"0", "1"}
     assert again(seed=1) == {"0", "1", "2"}
-    assert again() == {"0", "1", "2"}  # those of seed 1 lie there now
+    assert again() == {"0", "1", "2"}  # the pictures of seed 1 are there now
     (tmp_path / "style").write_bytes(b"other style")
     assert again() == {"0", "1", "2"}
     assert again() == set()

@@ -16,7 +16,7 @@ from PIL import Image
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # send no usage statistics
 if os.environ.get("CI"):
-    import ray  # there it must not be missing
+    import ray  # in CI it must be installed
 else:
     ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
 from ray.cluster_utils import Cluster
@@ -79,7 +79,7 @@ def test_a_killed_node_loses_no_picture_and_paints_none_twice(
 
     def watched(actor: ray_workers.Actor, task):
         if not sent:
-            ray.get([one.actor.ready.remote("vgg19") for one in crew])  # so that the one to be killed has work too
+            ray.get([one.actor.ready.remote("vgg19") for one in crew])  # so that the node to be killed has work too
         sent.append(task.key)
         return submit(actor, task)
 
@@ -104,7 +104,7 @@ def test_a_killed_node_loses_no_picture_and_paints_none_twice(
     assert f"{COUNT} painted, 0 kept, 1 failed" in capsys.readouterr().out
     written = Counter(line["output"] for line in lines())
     assert written == Counter({f"p{number}.png": 1 for number in range(COUNT)} | {"corrupt.png": 1})
-    assert len(sent) == COUNT + 1 + 1  # only what the dead node had in hand was sent again
+    assert len(sent) == COUNT + 1 + 1  # only the pictures of the dead node were sent again
     assert max(Counter(sent).values()) == driver.TRIES
     assert_like_single_runs(range(0, COUNT, 3))
 

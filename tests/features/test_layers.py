@@ -46,7 +46,7 @@ def test_convolution_and_its_gradient(
         found = value_and_gradient(lambda x: convolve(x, kernel, rectify), x)
     for one, other in zip(found, value_and_gradient(plain, x.double()), strict=True):
         assert one.dtype == dtype
-        if (device, dtype) != ("cuda", torch.float64):  # which cuDNN has in the plain order only
+        if (device, dtype) != ("cuda", torch.float64):  # cuDNN has it only in the plain memory order
             assert one.is_contiguous(memory_format=torch.channels_last)
         assert (one - other).norm() <= within * other.norm()
 

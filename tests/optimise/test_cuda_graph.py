@@ -60,7 +60,7 @@ def test_a_step_never_waits_for_the_device(optimiser: str, statistic: str, regio
     with NoWaiting():
         for _ in range(3):
             state.step()
-    with NoWaiting(), pytest.raises(AssertionError, match="waits"):  # the check sees what it should
+    with NoWaiting(), pytest.raises(AssertionError, match="waits"):  # the check fails where it should
         float(state.terms[0])
 
 
@@ -73,7 +73,7 @@ def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor, as_
         tensors = {**vars(state), **vars(state.method)}
         return {name: value.data_ptr() for name, value in tensors.items() if isinstance(value, Tensor)}
 
-    state.step()  # allocates the rest of its state, which the calls before the recorded one do on CUDA
+    state.step()  # allocates the rest of its state, as the calls before the captured one do on CUDA
     before = addresses()
     assert len(before) > 5
     for _ in range(3):

@@ -16,7 +16,7 @@ from nst.ui.server import examples
 from tests.load import soak
 from tests.serving import serve
 
-MOST_S = 5.0  # until a server that was told to go is taken to hang
+MOST_S = 5.0  # after which a server that was terminated counts as hung
 
 
 def test_sigterm_in_the_middle_of_a_run_ends_all_and_leaves_no_file(tmp_path: Path) -> None:

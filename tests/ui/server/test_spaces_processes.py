@@ -14,7 +14,7 @@ import httpx
 from tests.serving import serve
 
 ROOT = Path(__file__).resolve().parents[3]
-MOST_MB = 10  # of a file outside Git LFS
+MOST_MB = 10  # limit for a file outside Git LFS
 
 
 def test_what_would_be_pushed_is_small_and_starts_alone(tmp_path: Path) -> None:
