@@ -1,4 +1,4 @@
-"""A print against the small picture: the same two pictures at 384 and 2048 px, whole and cropped, side by side.
+"""Compare a print with a small picture: the same photo and style at 384 and 2048 px, whole and cropped, side by side.
 
 `python examples/make_print.py` from the top folder; five minutes on two cores. The crops show the same part of the
 photo. Prints seconds and J, each at its size.
@@ -19,7 +19,7 @@ import nst  # noqa: E402 (the folder above is not installed)
 PHOTO, STYLE = HERE / "photos" / "chelsea.jpg", HERE / "styles" / "impasto.jpg"
 SIZES = (384, 2048)
 CELL = (640, 425)
-PART = (0.35, 0.25, 0.66, 0.56)  # left, top, right, bottom of the crop, as shares
+PART = (0.35, 0.25, 0.66, 0.56)  # left, top, right, bottom of the crop, as shares of the picture's sides
 
 
 def main() -> None:

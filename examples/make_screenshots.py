@@ -45,7 +45,7 @@ def save(name: str, shot: bytes | Image.Image) -> None:
 
 
 def strip_of_a_run(page: Page) -> None:
-    """A default run, as frames side by side; afterwards the finished page."""
+    """Save frames of a default run side by side; afterwards the page shows the finished picture."""
     shots = [page.screenshot()]
     page.locator("#stylise-button").click()
     for share in range(1, FRAMES - 1):

@@ -1,4 +1,4 @@
-"""Paint the contact sheets in `examples/sheets/`: what each control does to the same two pictures.
+"""Paint the contact sheets in `examples/sheets/`: the effect of each control on the same photo and style.
 
 `python examples/make_sheets.py [NAME ...]` from the top folder; all of them take some minutes on two cores.
 """
@@ -35,7 +35,7 @@ def paint(content: Image.Image, styles: Image.Image | Sequence[Image.Image], mas
 
 
 def blend() -> Iterator[Tile]:
-    """Two styles, from the one to the other."""
+    """Blends of two styles, from one to the other."""
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         result = paint(photo("chelsea"), [style("impasto"), style("mosaic")], style_blend=(1 - share, share))
         yield f"{1 - share:.0%} impasto, {share:.0%} mosaic", result.image
@@ -58,7 +58,7 @@ def colour() -> Iterator[Tile]:
 
 
 def masks() -> Iterator[Tile]:
-    """Where the style goes: a disc with a soft edge, and a style on either side."""
+    """Masks: a disc with a soft edge, and one style on each side."""
     content = photo("chelsea")
     y, x = np.mgrid[0 : content.height, 0 : content.width]
     disc = np.hypot(x - content.width * 0.45, y - content.height * 0.5) < content.height * 0.33
@@ -88,7 +88,7 @@ def terms() -> Iterator[Tile]:
     yield "averaging 0.9", paint(content, painting, averaging=0.9).image
 
 
-COLUMNS = {"statistic": 2}  # pairs side by side; otherwise three
+COLUMNS = {"statistic": 2}  # number of columns by sheet; three for the others
 SHEETS = {sheet.__name__: sheet for sheet in (blend, scale, colour, masks, statistic, terms)}
 
 

@@ -1,4 +1,4 @@
-"""Paint what one layer alone knows of each example, in `examples/studies/`, so that the page can show it at once.
+"""Paint each example anew from one layer at a time, in `examples/studies/`, so that the page can show this at once.
 
 `python examples/make_studies.py` from the top folder; five minutes on two cores.
 """
@@ -22,7 +22,7 @@ SAVED_PX = 192
 
 
 def paint(path: str, layers: Sequence[str], settings_of: Callable[[str], nst.Settings]) -> None:
-    """The picture painted anew from noise by each layer alone."""
+    """Paint the picture anew from noise, by each layer alone."""
     for layer in layers:
         target = Path(examples.study(path, layer))
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Paints the style pictures of the demo, so that its examples are our own work and can be made again from their seeds.
+"""Paint the style pictures of the demo: they are our own work, and the same seeds give the same pictures.
 
 Run as: python examples/make_styles.py [NAME ...] [--out examples/styles]
 """
@@ -35,7 +35,7 @@ STYLES: dict[str, Callable[[], Image.Image]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Paint the named styles, or all, and say how long each took."""
+    """Paint the named styles, or all of them, and print the time of each."""
     parser = argparse.ArgumentParser(description="Paint the style pictures.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(STYLES)}; none means all")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "styles", help="folder to write to")

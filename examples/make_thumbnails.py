@@ -18,7 +18,7 @@ import nst  # noqa: E402 (the folder above is not installed)
 from nst.ui.server import examples  # noqa: E402
 from nst.ui.stylise.presets import PRESETS  # noqa: E402
 
-SAMPLE_PX = 112  # shown at half of that, on a fine screen at all of it
+SAMPLE_PX = 112  # the page shows it at half this size; screens with two pixels per CSS pixel use all of it
 CARD_PX = (216, 144)
 PAINTED_PX = 320
 

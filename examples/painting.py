@@ -1,4 +1,4 @@
-"""What the style pictures are painted with: noise, colour ramps, flow, light, strokes and nearest seeds.
+"""Tools for painting the style pictures: noise, colour ramps, flow, light, strokes and nearest seeds.
 
 Fields are (H, W) float32 arrays, pictures (H, W, 3) float32 sRGB in [0, 1]. Coordinates x, y are in units of the
 height, so that a composition looks the same at any resolution. Only numpy, scipy and Pillow are needed.
@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 Array = NDArray[np.float32]
 Rng = np.random.Generator
 Metric = Callable[[Array, Array, NDArray[np.intp]], Array]
-BAND_ROWS = 64  # of `nearest_two`, searched at once
+BAND_ROWS = 64  # rows that `nearest_two` searches at once
 CANDIDATES = 16
 
 
@@ -143,7 +143,7 @@ def normals(paths: Array) -> Array:
 
 
 def ink(rgb: Array) -> list[tuple[int, int, int]]:
-    """Colours (N, 3) in [0, 1] as Pillow takes them."""
+    """Colours (N, 3) in [0, 1] -> tuples for Pillow."""
     return [tuple(c) for c in (np.clip(rgb, 0, 1) * 255 + 0.5).astype(int).tolist()]
 
 
@@ -192,7 +192,7 @@ def nearest_two(seeds: Array, height: int, width: int, metric: Metric | None = N
 
 
 def border_distance(seeds: Array, index: NDArray, distance: NDArray) -> Array:
-    """Distance (H, W), in px, to the edge of the Voronoi cell, from what `nearest_two` gave."""
+    """Distance (H, W), in px, to the edge of the Voronoi cell, from the result of `nearest_two`."""
     apart = np.linalg.norm(seeds[index[0]] - seeds[index[1]], axis=-1)
     return (distance[1] ** 2 - distance[0] ** 2) / (2 * apart + 1e-6)
 

@@ -31,11 +31,11 @@ SUN, SUN_RADIUS, HORIZON = (0.90, 0.46), 0.085, 0.68
 
 
 def swirling_stream(x: Array, y: Array, rng: Rng) -> Array:
-    """Stream function (H, W) of a windy sky: its level lines are the brush's way."""
+    """Stream function (H, W) of a windy sky: the brush follows its level lines."""
     stream = y + 0.035 * np.sin(5 * x + 1) + 0.03 * fbm(x * 2.2, y * 2.2, rng, 2)
     for cx, cy, radius, turn in SWIRLS:
         near = np.exp(-(((x - cx) ** 2 + (y - cy) ** 2) / radius**2))
-        calm = mix(stream, np.float32(cy), near)  # without it the eye of the swirl would drift off its disc
+        calm = mix(stream, np.float32(cy), near)  # keeps the centre of the swirl on its disc
         stream = calm + turn * radius * 0.9 * near
     return stream
 
@@ -56,7 +56,7 @@ def evening_sky(x: Array, y: Array, stream: Array, rng: Rng) -> Array:
 
 
 def evening_sea(x: Array, y: Array, rng: Rng) -> Array:
-    """Dark water with the path of light the low sun lays on it: (H, W, 3)."""
+    """Dark water with the reflection of the low sun: (H, W, 3)."""
     depth = np.clip((y - HORIZON) / (1 - HORIZON), 0, 1)
     path = np.exp(-(((x - SUN[0]) / (0.07 + 0.24 * depth)) ** 2))
     broken = noise(x * 7, y * 55 / (0.6 + depth), rng)

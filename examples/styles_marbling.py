@@ -1,4 +1,4 @@
-"""Marbled paper: every move of the marbler has an inverse in closed form, so a pixel can ask where its ink came from.
+"""Marbled paper: every move of the marbler has an inverse in closed form, which gives the origin of a pixel's ink.
 
 After Lu, Jaffer et al., "Mathematical Marbling", IEEE CG&A 2012; the stirring here is our own simpler one.
 """

@@ -80,7 +80,7 @@ def pool_colours(x: Array, y: Array, fishes: tuple[Fish, Fish], star: Array, rng
 
 
 def surround_colours(x: Array, y: Array, corner: Array, frame: Array) -> Array:
-    """What lies outside the pool: knotted ring, terracotta field, corner rosettes, dark frame: (H, W, 3)."""
+    """The surroundings of the pool: knotted ring, terracotta field, corner rosettes, dark frame: (H, W, 3)."""
     picture = ramp((frame * 9) % 1, colours("#c8603a #e8c88a #b04a2c"))
     turn = np.arctan2(y - 0.5, x - 0.5)
     knots = np.where((np.sin(turn * 24) > 0)[..., None], *colours("#f6ead0 #8a2a1c"))

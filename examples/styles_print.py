@@ -73,7 +73,7 @@ def woodcut_inks(x: Array, y: Array, key: Array, land: Array, trees: Array, line
     """Paper, an orange and a slate block, then the black key block, each with the grain of its plank: (H, W, 3)."""
     grain = fbm(x * 5 + 0.5 * noise(x * 2, y * 3, rng), y * 90, rng, 3)
     paper = colours("#f3e7cc")[0] * (1 + 0.025 * fbm(x * 90, y * 90, rng, 3))[..., None]
-    shift = np.roll(land, (4, -5), (0, 1)) & (y > 0.1)  # what wraps round to the top is no land
+    shift = np.roll(land, (4, -5), (0, 1)) & (y > 0.1)  # not the land that `roll` moves to the top
     radius = np.hypot(x - DAWN[0] - 0.004, y - DAWN[1] - 0.003)
     sky = np.where(shift, 0, smoothstep(0.95, 0.2, radius) * 0.95) + smoothstep(0.112, 0.108, radius) * (~shift)
     glow = np.exp(-(((x - DAWN[0]) / (0.05 + 0.5 * np.clip(y - 0.67, 0, 1))) ** 2)) * (y > 0.672) * (y < lines[3])
@@ -102,7 +102,7 @@ def woodcut() -> Image.Image:
     tone = np.where((trees > -0.006) & (trees <= 0), 1.1, tone)
     for line in lines:
         tone = np.where((np.abs(y - line) < 0.0028) & (trees < -0.006), 0.0, tone)
-    tone = np.where(tone < 1.2, 0.47 + 1.35 * (tone - 0.47), tone)  # printing ink knows few half tones
+    tone = np.where(tone < 1.2, 0.47 + 1.35 * (tone - 0.47), tone)  # printing ink has few half tones
     carve = 0.22 * fbm(x * 26, y * 26, rng, 2)
     key = hatch(phase, tone + 0.8 * carve * (tone > 0.08) * (tone < 1.2), 0.10 * noise(x * 22, y * 22, rng))
     key *= land | (np.hypot(x - DAWN[0], y - DAWN[1]) > 0.118)

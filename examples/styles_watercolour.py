@@ -41,12 +41,12 @@ class Sheet:
     masked: Array  # (H, W), 1 where masking fluid keeps later washes off
 
     def protect(self) -> None:
-        """Cover what was painted last with masking fluid: later things lie behind it and its colours stay clear."""
+        """Cover the newest washes with masking fluid: later washes lie behind them and do not change their colours."""
         np.maximum(self.masked, 0.94 * self.fresh, out=self.masked)
         self.fresh[:] = 0
 
     def window(self, cx: float, cy: float, reach: float) -> Area:
-        """Index of the square around (cx, cy): washes are small, the sheet is not."""
+        """Index of the square around (cx, cy): a wash is small, and computing on the whole sheet would be slow."""
         h, w = self.tooth.shape
         top, bottom = (int(np.clip((cy + s * reach) * h, 0, h)) for s in (-1, 1))
         left, right = (int(np.clip((cx + s * reach) * h, 0, w)) for s in (-1, 1))

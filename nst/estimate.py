@@ -1,6 +1,6 @@
-"""Forecasts of a run before it starts: its time and its memory on this device.
+"""Forecasts of a run's time and memory on this device, before it starts.
 
-The time is computed from that of an earlier run, or of a few small steps that are measured.
+The time is computed from an earlier run, or from a few measured steps on a small picture.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from nst.schedule import STEP_OVERHEAD_PX, Level, plan
 from nst.settings import QUALITIES, Settings
 from nst.transfer import stylise
 
-# Kind of device -> longer side, px, and number of the steps that are measured; the first ones warm up.
+# Kind of device -> longer side, px, of the measured run and its number of steps; the first ones warm up.
 MEASURED = {"cpu": (128, 6), "cuda": (512, 40)}
-EXTRA_STEPS = 2  # time of a level's targets and of its first picture's cost, in steps
-# Kind of device -> fixed time of a step and of a level, in pixels of a step that take as long. On a GPU that is the
-# time to start a step's kernels, and to record the step once (measured on an H200).
+EXTRA_STEPS = 2  # time to compute a level's targets and the cost of its first picture, in units of a step
+# Kind of device -> fixed time of a step and of a level, as the number of pixels that take as long. On a GPU that is the
+# time to start a step's kernels, and to capture the step once as a graph (measured on an H200).
 FIXED_PX = {"cpu": (STEP_OVERHEAD_PX, 0), "cuda": (180_000, 10_000_000)}
 # Settings that decide the time of a step of given pixels, besides the layers.
 KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")
@@ -44,7 +44,7 @@ def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
 def seconds(
     levels: Sequence[Level], settings: Settings, earlier: Result | None = None, pace: float | None = None
 ) -> float:
-    """About how long these levels take, s, from an earlier run with steps of the same kind, else from a measurement.
+    """Expected time of these levels, s, from an earlier run whose steps are of the same kind, else from a measurement.
 
     Each kind is measured once. `pace`, seconds per pixel of a step, is for GPUs on which nothing can be measured.
     """
@@ -75,7 +75,7 @@ def largest_size(
 
 
 def memory_mib(levels: Sequence[Level], settings: Settings, styles: int = 1) -> float:
-    """About how much memory, MiB, the run takes on the device above the idle program, in tiles where it uses them.
+    """Expected memory of the run on the device, MiB above the idle program; with tiles if the run will use them.
 
     `styles` is the number of style pictures.
     """
@@ -92,12 +92,12 @@ def _memory(level: Level, settings: Settings, styles: int = 1) -> memory.Memory:
 
 
 def _kind(settings: Settings) -> tuple:
-    """What decides the time of a step besides its pixels; two equal kinds take equal times."""
+    """The settings that decide the time of a step of given pixels: steps of equal kinds take equal times."""
     return settings.layers, *(getattr(settings, name) for name in KIND)
 
 
 def _work(levels: Sequence[Level], settings: Settings, device: str) -> float:
-    """Pixels of all steps, with the fixed times of steps and levels as pixels."""
+    """Number of pixels of all steps, plus the fixed times of steps and levels in units of a pixel."""
     total, (of_step, of_level) = 0.0, FIXED_PX[device]
     for level in levels:
         times = TIMES_TILED if _memory(level, settings).tiled else 1.0

@@ -29,7 +29,7 @@ class Job:
     """The input of a run, checked: its pictures and settings fit together."""
 
     photo: Image.Image
-    drawn: Sequence[Image.Image]  # masks, mode L, white where it is painted
+    drawn: Sequence[Image.Image]  # masks, mode L: 255 is painted
     inputs: Inputs
     start: Tensor | None  # sRGB (1, 3, H, W) in [0, 1], of any size
     settings: Settings
@@ -83,7 +83,7 @@ class Job:
         return pictures.resize(inputs.photo, size)
 
     def at_size(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """A level's picture for the next one, of this size: (1, 3, h, w) -> (1, 3, *size)."""
+        """Scale a level's picture to the size of the next level: (1, 3, h, w) -> (1, 3, *size)."""
         if self.start is None and self.settings.init in ("content", "coloured"):
             return pictures.enlarge(image, size, self.inputs.photo)
         return pictures.resize(image, size)
@@ -91,7 +91,7 @@ class Job:
     def optimiser(self, level: Level) -> str | Make:
         """The optimiser of a level, as an argument of `nst.optimise.loop.minimise`.
 
-        A start of the level's own size may be a finished picture, for which a long first step would undo ten steps.
+        A start picture of the level's own size may be a finished one: a long first step would undo ten of its steps.
         """
         finished = self.start is not None and self.start.shape[-2:] == (level.height, level.width)
         if finished and self.settings.optimiser == "lbfgs":
@@ -118,7 +118,7 @@ def _check_original_size(photo: Image.Image, settings: Settings) -> None:
 
 
 def _check_shown(inputs: Inputs) -> None:
-    """Refuse masks and styles of which nothing is left after scaling, or under the photo's transparency."""
+    """Refuse masks and style pictures with no pixel left after scaling or under the photo's transparency."""
     for number, mask in enumerate(inputs.masks, start=1):
         if not both(mask, inputs.visible).any():
             name = _mask_name(number, len(inputs.masks))

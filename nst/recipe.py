@@ -1,4 +1,4 @@
-"""A run's settings in its PNG, and back, so that the picture can be painted again from the same inputs."""
+"""Writes a run's settings into its PNG and reads them back, so that the picture can be painted again."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from nst.events import Result
 from nst.images import containers, pictures
 from nst.settings import LIMITS, Settings
 
-KEYWORD = "nst"  # of the PNG text that holds the recipe
-FORMAT = 1  # rises when an older program would misread a recipe
-LONGEST_TEXT = 32_768  # characters; a recipe that names every layer has a quarter of them
-LONGEST_NOTICE = 480  # characters; one that lists every layer of a network has most of them
+KEYWORD = "nst"  # keyword of the PNG text that holds the recipe
+FORMAT = 1  # increased when an older program would misread a recipe
+LONGEST_TEXT = 32_768  # characters; a recipe that names every layer has a quarter of that
+LONGEST_NOTICE = 480  # characters of an error; one that lists every layer of a network needs most of them
 
 
 def _is_whole(value: Any) -> bool:
@@ -49,7 +49,7 @@ def _is_hash(value: Any) -> bool:
 
 
 def _each(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Whether a value is a mapping from short names to values for each of which `holds`."""
+    """A check for mappings: names are short, and `holds` is true of each value."""
 
     def all_hold(value: Any) -> bool:
         named = isinstance(value, Mapping) and all(re.fullmatch(r"[\w. -]{1,40}", name) for name in value)
@@ -58,7 +58,7 @@ def _each(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return all_hold
 
 
-# Field of `Recipe` -> whether a value may stand there, and the words for what may.
+# Field of `Recipe` -> a check of its value, and what the error says that it must be.
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "settings": (lambda value: isinstance(value, Settings), "settings"),
     "inputs": (_each(_is_hash), "SHA-256 by name"),
@@ -74,15 +74,15 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What it takes to paint a picture again, and how it went. Illegal values raise `ValueError`."""
+    """The settings and inputs of a run, its environment and its outcome. Illegal values raise `ValueError`."""
 
     settings: Settings
-    inputs: Mapping[str, str]  # as `fingerprints` gives them
-    versions: Mapping[str, str]  # of the programs that decide the numbers
-    compute: str  # device, number format and why
+    inputs: Mapping[str, str]  # name -> SHA-256, from `fingerprints`
+    versions: Mapping[str, str]  # program -> version, for programs that influence the numbers
+    compute: str  # device, number format and the reason for both
     stopped: str  # as in `Result`
     steps: int  # taken over all levels
-    costs: Mapping[str, float]  # of the last step; each layer's is without lambda
+    costs: Mapping[str, float]  # of the last step; the costs of layers are not multiplied by lambda
     height: int  # of the picture, px
     width: int  # px
 
@@ -94,7 +94,7 @@ class Recipe:
 
     @classmethod
     def of(cls, result: Result, inputs: Mapping[str, str]) -> Recipe:
-        """The recipe of a finished run, whose pictures have these `fingerprints`."""
+        """The recipe of a finished run; `inputs` are the `fingerprints` of its pictures."""
         costs: dict[str, float] = {}
         for last in result.history[-1:]:  # none when the first step diverged
             named = ("total", "content", "style", "total_variation")
@@ -108,9 +108,9 @@ class Recipe:
 
 
 def fingerprint(picture: pictures.Source, name: str = "picture") -> str:
-    """SHA-256 of size and upright sRGB pixels, as 64 hexadecimal digits: saving losslessly keeps it.
+    """SHA-256 of the size and the upright sRGB pixels, 64 hexadecimal digits. A lossless copy has the same one.
 
-    Colours under full transparency do not count: no run sees them, and other programs change them at will.
+    Colours under full transparency do not count: no run uses them, and other programs may change them.
     """
     seen = pictures.load(picture, name)
     if seen.mode == "RGBA":
@@ -128,7 +128,7 @@ def fingerprints(
 ) -> dict[str, str]:
     """A run's input pictures (PIL or paths) -> their fingerprints by name: photo, style 1 ..., mask 1 ..., start.
 
-    Nothing else is kept of an upload: no name, no path, no metadata.
+    A recipe keeps nothing else of an upload: no file name, no path, no metadata.
     """
     named = {"photo": photo}
     named |= {f"style {number}": style for number, style in enumerate(styles, start=1)}
@@ -138,15 +138,15 @@ def fingerprints(
 
 
 def text(recipe: Recipe) -> dict[str, str]:
-    """PNG texts by keyword, for `encode`: the recipe as compact JSON with its checksum, and words for people."""
+    """PNG texts by keyword, for `encode`: the recipe as compact JSON with its checksum, and a description in words."""
     words = f"Neural style transfer (Gatys et al. 2015). The text {KEYWORD!r} holds the complete settings."
     return {"Software": "nst", "Description": words, KEYWORD: _sealed({"format": FORMAT, **_plain(recipe)})}
 
 
 def read(source: str | os.PathLike[str] | bytes | Image.Image) -> Recipe:
-    """The recipe in a PNG: a path, a file's bytes or an opened picture. `ValueError` says in a sentence why not.
+    """The recipe in a PNG: a path, a file's bytes or an opened picture. `ValueError` if there is no intact recipe.
 
-    The checksum tells accidents and edits. It is no signature: whoever means to can compute it for a forgery.
+    The checksum detects damage and careless edits. It is not a signature: anyone can compute it for a forged recipe.
     """
     if isinstance(source, Image.Image):
         found = _text_in(source)
@@ -160,27 +160,27 @@ def read(source: str | os.PathLike[str] | bytes | Image.Image) -> Recipe:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know: our dataclasses, other mappings, and NumPy's numbers, which `Settings` accepts."""
+    """Convert what JSON cannot write: our dataclasses, other mappings, and NumPy numbers, which `Settings` accepts."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return dict(value) if isinstance(value, Mapping) else int(value) if isinstance(value, Integral) else float(value)
 
 
 def _sealed(body: Mapping[str, Any]) -> str:
-    """Compact JSON that ends with its SHA-256. Names are not sorted: the order of layers decides how costs round."""
+    """Compact JSON that ends with its SHA-256. Names stay unsorted: the order of layers affects rounding."""
     write = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode
     return write({**body, "sha256": hashlib.sha256(write(body).encode()).hexdigest()})
 
 
 def _unsealed(found: str) -> dict[str, Any]:
-    """The JSON object of a recipe of our format, intact. Writing it again also finds NaN and names given twice."""
+    """The fields of an intact recipe. It is intact if writing it again gives the same text, without NaN or repeats."""
     try:
         body = json.loads(found)
         made_by = body.get("format") if isinstance(body, dict) else None
         intact = made_by == FORMAT and _sealed({name: body[name] for name in body if name != "sha256"}) == found
     except ValueError:
         raise _edited() from None
-    if made_by not in (None, FORMAT):  # which may be sealed otherwise
+    if made_by not in (None, FORMAT):  # another format may compute its checksum in another way
         raise ValueError(f"the recipe has format {made_by!r:.20}, not {FORMAT}; use the program that wrote it")
     if not intact:
         raise _edited()
@@ -192,7 +192,7 @@ def _edited() -> ValueError:
 
 
 def _recipe(body: dict[str, Any]) -> Recipe:
-    """Each field is checked by the dataclass that holds it, whose error names it."""
+    """Build the recipe. The dataclasses check their fields, and their errors name the field."""
     try:
         given = _known(Recipe, body)
         return Recipe(**{**given, "settings": Settings(**_known(Settings, given["settings"]))})
@@ -201,7 +201,7 @@ def _recipe(body: dict[str, Any]) -> Recipe:
 
 
 def _known(kind: type, given: Any) -> dict[str, Any]:
-    """Keyword arguments for a dataclass. Settings may be missing: an older program did not know them."""
+    """Check keyword arguments for a dataclass. Fields of `Settings` may be missing: an older program had fewer."""
     if not isinstance(given, dict):
         raise ValueError(f"settings={given!r:.60} must be values by name; choose the PNG as this program saved it")
     names = [field.name for field in dataclasses.fields(kind)]
@@ -214,8 +214,8 @@ def _known(kind: type, given: Any) -> dict[str, Any]:
 
 
 def _text_in(picture: Image.Image) -> str:
-    """The text under our keyword, of bounded length; Pillow bounds what compressed texts may grow to."""
-    if picture.format not in ("PNG", None):  # None: a copy
+    """The text under our keyword, of limited length. Pillow limits the size of decompressed texts."""
+    if picture.format not in ("PNG", None):  # a copy of a picture has the format None
         raise ValueError(f"this picture is a {picture.format}; only a PNG that this program saved holds a recipe")
     if KEYWORD not in picture.info and picture.width * picture.height <= LIMITS.megapixels * 1e6:
         with _sentences():
@@ -239,7 +239,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
 
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
-    """Whatever Pillow raises for a bad file, as a sentence that names no path."""
+    """Turn every error of Pillow about a bad file into a `ValueError` whose sentence names no path."""
     try:
         yield
     except UnidentifiedImageError:

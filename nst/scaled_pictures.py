@@ -12,7 +12,7 @@ from torch import Tensor
 from nst.images import colour, masks, pictures
 from nst.settings import LIMITS, Settings
 
-COLOURED = 0.75  # share of the way to the style's colours; all of it is no nearer to a run's result (measured)
+COLOURED = 0.75  # `amount` of the recolouring; 1 gives a start that is no nearer to a run's result (measured)
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Inputs:
     paintings: tuple[Tensor, ...]  # the style pictures
     visible: Tensor | None = None  # the photo's alpha; None when all of it shows
     paintings_visible: tuple[Tensor | None, ...] = ()  # alpha of each style picture
-    masks: tuple[Tensor, ...] = ()  # none: all is painted; one: for all styles; else one per style
+    masks: tuple[Tensor, ...] = ()  # empty: the whole picture is painted; one: for all styles; else one per style
     grey: tuple[bool, ...] = ()  # whether each style picture is grey and stays so; none: no style is
 
     @classmethod
@@ -76,7 +76,7 @@ class Inputs:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the picture as it is painted, px."""
+        """Height and width at which the picture is painted, px."""
         return tuple(self.photo.shape[-2:])
 
 

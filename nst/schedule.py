@@ -1,4 +1,4 @@
-"""Coarse-to-fine levels: large strokes are decided on a small picture, fine ones on the last (Gatys et al. 2017)."""
+"""Coarse-to-fine levels: large strokes are decided on small pictures, fine ones on large (Gatys et al. 2017)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 COARSEST_LONGER_PX = 90  # smaller pictures have too few positions at relu5_1 for a motif
 COARSEST_SHORTER_PX = 32
-# A level whose longer side is above this takes half its steps: more of them turn large strokes into fine ones, and a
-# print then looks weaker than its small version (compared at 2048 px: half the time, swirls as bold as at 384 px).
+# A level with a longer side above this takes half of its steps. More steps turn large strokes into fine ones, so that a
+# print looks weaker than its small version. Compared at 2048 px: half the time, and swirls as bold as at 384 px.
 HALF_STEPS_ABOVE_PX = 768
 FEWEST_HALVED_STEPS = 8
-STEP_OVERHEAD_PX = 3000  # fixed time of a step, in pixels that take as long (measured on two CPU cores)
+STEP_OVERHEAD_PX = 3000  # fixed time of a step, as the number of pixels that take as long (measured on two CPU cores)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Level:
 
     @property
     def work(self) -> int:
-        """Pixels, with `STEP_OVERHEAD_PX` more, times steps: the time is about proportional to it."""
+        """(pixels + `STEP_OVERHEAD_PX`) x steps: about proportional to the time of the level."""
         return (self.height * self.width + STEP_OVERHEAD_PX) * self.steps
 
 

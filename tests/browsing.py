@@ -1,4 +1,4 @@
-"""What browser tests share: a real Chromium, driven by Playwright, and what a visitor's hands do with the page."""
+"""Shared functions of the browser tests: they act on the page as a visitor, in Chromium driven by Playwright."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from playwright.sync_api import Page, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-QUIET += ["--disable-gpu"]  # there is none; its emulation has stopped drawing a page now and then
-WAIT_MS = 120_000  # a machine without native bfloat16 and with other work takes a minute for what takes ten seconds
+QUIET += ["--disable-gpu"]  # the emulated GPU sometimes stops drawing the page
+WAIT_MS = 120_000  # long, because a busy machine without native bfloat16 needs a minute for ten seconds of work
 WIDE = {"width": 1400, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -29,14 +29,14 @@ def need_chromium() -> None:
 
 
 def visit(page: Page, address: str) -> None:
-    """Open the page and wait until it is alive."""
+    """Open the page and wait until its button shows."""
     page.set_default_timeout(WAIT_MS)
     page.goto(address)
     expect(page.locator("#stylise-button")).to_be_visible(timeout=WAIT_MS)
 
 
 def finished(page: Page, what: str = "Finished") -> None:
-    """Wait until the status says so."""
+    """Wait until the status contains the text `what`."""
     expect(page.locator("#status")).to_contain_text(what, timeout=WAIT_MS)
 
 
@@ -52,7 +52,7 @@ def unfold(page: Page, panel: str) -> None:
 
 
 def choose_size(page: Page, pixels: int, quality: str = "draft") -> None:
-    """And a quality: a draft where the picture is not looked at closely."""
+    """Set the size, px, and the quality; a draft suffices for tests that do not judge the picture."""
     unfold(page, "size")
     box = page.get_by_label("number input for Size")
     box.fill(str(pixels))
@@ -65,7 +65,7 @@ def picture_source(page: Page) -> str:
 
 
 def wait_for_frames(page: Page, count: int) -> list[str]:
-    """Addresses of the next `count` different pictures that appear."""
+    """Wait until `count` new pictures have appeared -> their addresses."""
     seen = [picture_source(page)]
     deadline = time.monotonic() + WAIT_MS / 1000
     while len(seen) <= count:
@@ -86,7 +86,7 @@ def download(page: Page, folder: Path) -> Image.Image:
 
 
 def pixels(page: Page) -> np.ndarray:
-    """The picture on the page, as the browser has it."""
+    """The picture on the page as the browser receives it: (H, W, 3), 0 to 255."""
     page.wait_for_timeout(300)
     answer = page.request.get(picture_source(page))
     return np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB"), dtype=float)

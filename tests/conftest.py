@@ -1,4 +1,4 @@
-"""What tests share: which files need what, a served page, and small seeded pictures (edges, discs, stripes, grain)."""
+"""Shared by all tests: markers by file, a served page, and small seeded pictures (edges, discs, stripes, grain)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # "gw0", "gw1": two processes on two cores
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # OpenMP's waiting threads would slow the other; read by torch
-    # Gradio takes the first free port of a hundred: when two processes take the same one at once, one never starts.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # else OpenMP's waiting threads slow the other; torch reads it
+    # Gradio takes the first free port of a hundred. When two processes take the same one at once, one never starts.
     os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(worker.removeprefix("gw")))
 
 import numpy as np
@@ -24,14 +24,14 @@ from nst.settings import QUALITIES
 from tests.browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 
 if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # so that what is written for a GPU runs; read when triton is imported
-os.environ.setdefault("NST_STARTS_PER_MINUTE", "10000")  # all tests are one visitor; read when a page is built
+    os.environ["TRITON_INTERPRET"] = "1"  # run GPU kernels on the CPU; triton reads it when it is imported
+os.environ.setdefault("NST_STARTS_PER_MINUTE", "10000")  # all tests count as one visitor; a page reads it when built
 
 HEIGHT, WIDTH = 120, 160
 
 
-# What the tests of a file need, by the file's path in this folder; the only place that sets these markers. The first
-# pattern that fits counts. A file that fits none is quick: `python -m pytest` runs it.
+# Pattern of a file's path in this folder -> marker of its tests: what they need, or that they are slow. The first
+# pattern that fits counts; no other place sets these markers. `python -m pytest` runs the files without a marker.
 MARKERS = {
     "*_gpu.py": "gpu",
     "images/test_colour_spaces_browser.py": "browser",
@@ -60,7 +60,7 @@ MARKERS = {
     "test_runs_with_masks.py": "slow",
     "test_whole_runs.py": "slow",
 }
-LONGEST_S = 2.0  # of the process's own time, for a test whose file has no marker
+LONGEST_S = 2.0  # processor time that a test may take if its file has no marker
 FOLDER = Path(__file__).parent
 
 
@@ -84,7 +84,7 @@ def _mark(item: pytest.Item, marker: str | None) -> None:
         item.add_marker(pytest.mark.flaky(reruns=1))
     if marker == "gpu" and not torch.cuda.is_available():
         item.add_marker(pytest.mark.skip(reason="no CUDA device"))
-    # One process has the browser while the other computes. Other tests go by file, whose fixtures are made once.
+    # All browser tests run in one process while the other computes. Other tests are grouped by file, to share fixtures.
     item.add_marker(pytest.mark.xdist_group("browser" if marker == "browser" else _file_of(item)))
 
 
@@ -92,7 +92,7 @@ def _mark(item: pytest.Item, marker: str | None) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """In CI, fail a test that takes long although its file has no marker.
 
-    By the time that the threads of this process computed: it hardly grows when other programs keep the cores busy.
+    The limit is on the processor time of this process, which hardly grows when other programs keep the cores busy.
     Fixtures do not count.
     """
     began_s = time.process_time()
@@ -110,10 +110,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the page is served for the tests of the API and the browser."""
-    from nst.ui import build, launch_options  # the engine's tests do without gradio
+    """The address of a page that is served for the tests of the API and the browser."""
+    from nst.ui import build, launch_options  # imported here, because tests of the engine do not need gradio
 
-    # As `app.py` does: a server that ends deletes its files, and another's where the same picture has the same name.
+    # As in `app.py`, each server has its own folder: a server deletes its files when it ends, and two servers give the
+    # same picture the same name.
     os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
     page = build()
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
@@ -123,7 +124,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a page that is served, runs, only looked at from outside, take about a third of their steps."""
+    """In tests that use `address`, runs take about a third of their steps: these tests do not judge the pictures."""
     if "address" in request.fixturenames:
         from nst.ui.stylise import variants
 
@@ -134,7 +135,7 @@ def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def fresh_kernels() -> Iterator[None]:
-    """For a test that changes how kernels are made, or from what: none are kept, before it and after."""
+    """For a test that changes how kernels are made, or from which weights: empties their cache before and after it."""
     kept_kernels.clear()
     yield
     kept_kernels.clear()
@@ -152,7 +153,7 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def page(browser, address: str) -> Iterator[Page]:
-    """Our page in a wide window of its own."""
+    """Our page in a new wide window."""
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
     visit(page, address)

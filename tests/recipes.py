@@ -1,4 +1,4 @@
-"""What tests of recipes share: an independent writer of seals and PNG chunks."""
+"""Shared by tests of recipes: an independent writer of checksums and PNG chunks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def made(settings: Settings | None = None, **fields: Any) -> recipe.Recipe:
 
 
 def forged(change: Mapping[str, Any], leave_out: str = "", settings: Mapping[str, Any] | None = None) -> str:
-    """What somebody writes who knows how recipes are sealed."""
+    """A forged recipe with a right checksum."""
     body = json.loads(recipe.text(made())["nst"])
     body = {name: value for name, value in {**body, **change}.items() if name not in ("sha256", leave_out)}
     body["settings"] = {**body["settings"], **settings} if settings else body.get("settings")
@@ -61,7 +61,7 @@ def png(*chunks: tuple[bytes, bytes], after: tuple[bytes, bytes] | None = None, 
 
 
 def refusal(source: Any) -> str:
-    """The sentence with which a source is refused."""
+    """The message with which a source is refused."""
     with pytest.raises(ValueError, match=r"^\S") as caught:
         recipe.read(source)
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""What tests of whole runs share: settings for short ones, and what is compared afterwards."""
+"""Shared by tests of whole runs: settings for short runs, and measures for comparing pictures."""
 
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What tests of the page share: `python app.py` as a process of its own, and values for its endpoint."""
+"""Shared functions of the page's tests: run `python app.py` in a new process, and values for its endpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def serve(folder: Path, root: Path = ROOT, log: int | None = None, **more: str) -> tuple[subprocess.Popen, str]:
-    """`python app.py` whose temporary files are in `folder`, once its page answers."""
+    """Start `python app.py` with its temporary files in `folder` -> process and address, once its page answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,7 +46,7 @@ def serve(folder: Path, root: Path = ROOT, log: int | None = None, **more: str) 
 
 
 def usual_values(photo: object, style: object) -> dict[str, object]:
-    """Legal values of the endpoint's parameters by name, for pictures as a path or as an upload."""
+    """Legal values of the endpoint's parameters by name; `photo` and `style` are paths or uploads."""
     names = inspect.signature(handlers.stylise).parameters
     given = {name: None if item.default is item.empty else item.default for name, item in names.items()}
     given |= {name: 0.2 for name in names if name.startswith("lambda_")}

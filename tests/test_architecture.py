@@ -81,7 +81,7 @@ def upward_imports(room: str, source: str) -> set[str]:
 
 
 def is_below(imported: str, room: str) -> bool:
-    if room == "nst":  # the package's face hands on names of its own floor
+    if room == "nst":  # the package's `__init__` exports names of its own floor
         return floor_of(imported) <= floor_of("nst")
     return floor_of(imported) < floor_of(room)
 

@@ -1,4 +1,4 @@
-"""A bounded cache held to what its users rely on, with threads that meet in it."""
+"""A bounded cache keeps its promises, also when several threads use it at once."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: 
 
 @dataclasses.dataclass
 class Asked:
-    """What a run was started with."""
+    """The settings and pictures of a run that was started."""
 
     settings: Settings
     pictures: dict[str, object]
@@ -151,7 +151,7 @@ def test_every_setting_can_be_reached(name: str, folder: Path, asked) -> None:
 
 
 def cells_of(settings: Settings) -> dict[str, list[str]]:
-    """Option or column -> the texts that say everything in which these settings differ from the defaults."""
+    """Option or column -> texts of every setting that differs from its default."""
     changed = {name: value for name, value in vars(settings).items() if value != getattr(Settings(), name)}
     cells = {name: [write_value(name, value)] for name, value in changed.items()}
     for name, option, first in (("style_layers", "lambda", ["none"]), ("content_layers", "content_layer", [])):

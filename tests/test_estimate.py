@@ -1,4 +1,4 @@
-"""Forecasts against the runs of a pretended machine. Against real ones: `python -m nst.bench`."""
+"""Forecasts are compared with runs of a simulated machine. For real ones see `python -m nst.bench`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nst.device import choose_device
 from nst.images import pictures
 from nst.schedule import STEP_OVERHEAD_PX, Level
 
-PACE = 2e-6  # seconds per pixel of a step, of the machine that is pretended here
+PACE = 2e-6  # seconds per pixel of a step of the simulated machine
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
-    """Runs take `PACE` on a CPU, but every third step is disturbed. What was measured."""
+    """Runs take `PACE` on a CPU, but every third step is disturbed. Returns a list of what was measured."""
     measured: list[Settings] = []
 
     def stylise(_photo: Image.Image, _style: Image.Image, settings: Settings) -> SimpleNamespace:
@@ -48,7 +48,7 @@ def seconds_of_run(levels: Sequence[Level]) -> float:
 
 
 def run_of(photo: Image.Image, settings: Settings, **changes: object) -> Result:
-    """A finished run on that machine."""
+    """A finished run on the simulated machine."""
     took_s = seconds_of_run(estimate.levels_of(photo, settings))
     image = pictures.scaled(photo, pictures.result_size(photo, settings.size))
     result = Result(image, None, (), settings, choose_device("cpu"), seconds=took_s, stopped="completed")

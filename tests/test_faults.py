@@ -26,7 +26,7 @@ from tests.serving import usual_values
 
 
 def poisoned(when: Callable[[FeatureExtractor, int], bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network answers NaN when this says so of it and the number of its call."""
+    """The network gives NaN when this function is true of it and the number of its call."""
     usual, calls = FeatureExtractor.show, []
 
     def show(self: FeatureExtractor, image: torch.Tensor, see: OnLayer) -> None:
@@ -38,7 +38,7 @@ def poisoned(when: Callable[[FeatureExtractor, int], bool], monkeypatch: pytest.
 
 
 def painted(photo: Image.Image, style: Image.Image, **given: object) -> tuple[list[str], list[int], nst.Result]:
-    """What a run says went wrong, the numbers of its steps, its result."""
+    """The events of a run: its notices of faults, the numbers of its steps, its result."""
     settings = Settings(**{"size": 64, "quality": "draft", "device": "cpu", **given})
     *events, finished = nst.stylise_events(photo, style, settings)
     notes = [event.reason for event in events if isinstance(event, Degraded)]

@@ -1,4 +1,4 @@
-"""Fingerprints of the pictures of a run: of what the run sees, without names and metadata."""
+"""Fingerprints of a run's pictures depend on what the run sees, not on names and metadata."""
 
 from __future__ import annotations
 

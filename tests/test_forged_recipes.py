@@ -1,4 +1,4 @@
-"""Damaged and forged recipes end in a sentence."""
+"""Damaged and forged recipes are refused with a message."""
 
 from __future__ import annotations
 

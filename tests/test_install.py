@@ -46,7 +46,7 @@ def files_of_the_repository(folder: str = ".") -> list[str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from what git knows: a build leaves files in its folder."""
+    """A wheel built from a copy of the files in git, because a build leaves files in its folder."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in files_of_the_repository():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def installed(
 
 
 def pins(path: Path) -> set[str]:
-    """`torch==2.11.0` and its like, without comments."""
+    """Pinned requirements such as `torch==2.11.0`, without comments."""
     lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
     return {line for line in lines if line}
 
@@ -192,9 +192,9 @@ def test_the_page_shows_its_examples_from_another_folder(installed: Installed) -
 
 
 def test_a_proxy_and_a_folder_that_does_not_exist_do_not_stop_the_page(installed: Installed) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
+    unused_address = f"http://127.0.0.1:{free_port()}"
     folder = installed.folder / "not" / "there"
-    with served(installed, http_proxy=nobody, no_proxy="", GRADIO_TEMP_DIR=str(folder)):
+    with served(installed, http_proxy=unused_address, no_proxy="", GRADIO_TEMP_DIR=str(folder)):
         assert list(folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""What a run refuses before its first step, and what it starts from."""
+"""Inputs that a run refuses before its first step, and the picture that it starts from."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def test_empty_mask_is_refused_by_its_number(empty: Image.Image, photo, style) -
 
 
 def test_mask_that_vanishes_is_refused_by_its_number(photo, style) -> None:
-    """By scaling to the size of the result, or because the photo is transparent there."""
+    """The mask is empty after scaling to the result's size, or because the photo is transparent there."""
     speck = Image.new("L", (1600, 1200))
     speck.putpixel((800, 600), 255)
     with pytest.raises(ValueError, match="the mask leaves nothing to paint; cover more"):

@@ -1,4 +1,4 @@
-"""What the heap keeps and gives back, as the system counts it."""
+"""How much memory the heap keeps and returns, counted by the system."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The table of markers fits the files, and what takes long without a marker fails in CI."""
+"""The table of markers fits the files, and in CI a slow test without a marker fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_every_entry_of_the_table_fits_a_file() -> None:
 
 
 def outcome_of(file: str, ci: str) -> object:
-    """Of a test in this file that computes for 2.5 s and returns "done"."""
+    """The outcome of a test in this file that computes for 2.5 s: "done", or the failure."""
     clock = itertools.count(10.0, 2.5)
     with pytest.MonkeyPatch.context() as patched:  # the test that asks is measured, too
         patched.setenv("CI", ci)

@@ -58,7 +58,7 @@ def test_tile_asked_for_is_taken(free) -> None:
     free(32_000)
     for tile_px in (64, 512):
         found = chosen((96, 128), tile_px=tile_px)
-        assert found.tile_bytes == pytest.approx(1056 * (tile_px + 16) ** 2)  # float32: that many bytes per pixel
+        assert found.tile_bytes == pytest.approx(1056 * (tile_px + 16) ** 2)  # in float32, bytes per pixel
 
 
 def test_estimate_of_tiles_grows_by_the_pictures_only() -> None:
@@ -81,7 +81,7 @@ def test_container_limits_count(limit: str, used: str, left: float, tmp_path, mo
 
 
 def test_run_in_tiles_is_the_run_without(photo, style) -> None:
-    """The same picture but for rounding, though nothing else in the run knows of tiles."""
+    """The same picture except for rounding; no other part of the run depends on tiles."""
     given = {"size": 48, "steps": 1, "pyramid": False, "pooling": "average", "precision": "float32", "device": "cpu"}
     whole, tiled = (nst.stylise(photo, style, Settings(**given, tile_px=tile)) for tile in (None, 32))
     assert (whole.painting.painted - tiled.painting.painted).abs().max() < 1e-3

@@ -1,4 +1,4 @@
-"""What only a process of its own can show: the command line, what importing does, and a fork."""
+"""Properties that need a new process: the command line, effects of importing, and a fork."""
 
 import os
 import subprocess
@@ -60,7 +60,7 @@ for name in sys.argv[1:]:
 
 
 def test_importing_the_engine_asks_no_device_and_reads_no_setting() -> None:
-    """The page may: what it reads is set when the program is started."""
+    """Only the page may read variables when it is imported: they are set when the program starts."""
     engine = [
         name for name in map(module_of, SOURCES) if floor_of(room_of(name)) <= 7 and name not in NEED_OTHER_PACKAGES
     ]

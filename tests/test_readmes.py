@@ -1,4 +1,4 @@
-"""The READMEs: links and pictures lead somewhere, the first one is one screen long, and CI finds its command there."""
+"""READMEs: their links and pictures exist, the first one is short, and CI finds its command there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def anchors(text: str) -> set[str]:
 
 
 def broken(page: Path, text: str) -> list[str]:
-    """Relative links and pictures of a page that lead nowhere."""
+    """Relative links and pictures of a page whose target does not exist."""
     text = re.sub(r"^```.*?^```|\$[^$\n]+\$", "", text, flags=re.DOTALL | re.MULTILINE)  # no code, no formulas
     wrong = []
     for link in re.findall(r'\]\(([^)\s]+)\)|src="([^"]+)"', text):

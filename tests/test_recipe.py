@@ -1,4 +1,4 @@
-"""Recipes are held to an independent writer of PNG chunks and seals, addresses to the settings they came from."""
+"""Recipes are compared with those of an independent writer of PNG chunks and checksums."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_each_style_goes_where_its_mask_is(statistic: str, photo, style, other_s
 
 @pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
 def test_regions_may_come_in_any_order(statistic: str, photo, style, other_style) -> None:
-    """In few steps: many make a visible difference of sums in another order."""
+    """In a few steps, because many would amplify the rounding of sums in another order."""
     left, right = part(photo, 0, 0, 0.5, 1), part(photo, 0.5, 0, 1, 1)
     chosen = quick(steps=3, statistic=statistic, precision="float32")
     result = nst.stylise(photo, [style, other_style], chosen, masks=[left, right])

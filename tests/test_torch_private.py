@@ -1,4 +1,4 @@
-"""Each undocumented function of torch is taken away: what runs instead gives the same, and nothing fails."""
+"""Each undocumented function of torch is taken away: its replacement gives the same result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=s
 
 
 def without(name: str) -> SimpleNamespace:
-    """oneDNN's functions but for this one."""
+    """oneDNN's functions without this one."""
     return SimpleNamespace(**{other: getattr(torch.ops.mkldnn, other) for other in MKLDNN if other != name})
 
 

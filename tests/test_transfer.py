@@ -175,7 +175,7 @@ def test_layers_deeper_than_the_photo_is_large_are_painted_larger(photo, style) 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
 @pytest.mark.parametrize("good", [0, 4])
 def test_diverging_run_ends_with_the_last_good_picture(good: int, optimiser: str, photo, style, monkeypatch) -> None:
-    """The network gives NaN from some evaluation on; its first two calls are for the targets."""
+    """The network gives NaN from a certain evaluation on; its first two calls are for the targets."""
     calls, plain = [], FeatureExtractor.show
 
     def show(self: FeatureExtractor, image: torch.Tensor, see: OnLayer) -> None:

@@ -1,4 +1,4 @@
-"""Whole runs: what a picture is like after many steps, and that any input and setting gives one."""
+"""Whole runs: properties of the picture after many steps, and that any input and setting gives a picture."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Many pictures at once: what is painted, by which workers, and what the manifest remembers of it."""
+"""Batches: the list of pictures to paint, the workers that paint them, and the manifest that records them."""
 
 from nst.batch.driver import run
 

@@ -1,6 +1,6 @@
-"""Many pictures: who paints which, what is written where, and what happens when a worker dies.
+"""The driver of a batch: gives pictures to workers, writes their results, and replaces workers that die.
 
-Only the driver reads inputs and writes results, so a worker may die at any moment and nothing is half done.
+Only the driver reads inputs and writes results, so a worker that dies never leaves half a file.
 """
 
 from __future__ import annotations
@@ -17,135 +17,146 @@ from nst.batch.work_list import WorkItem
 from nst.batch.workers import Outcome, Task, Worker
 from nst.images import encode
 
-STATUSES = ("painted", "kept", "failed")  # kept: the very picture was there already
-TRIES = 2  # of a picture whose worker died, and of a worker that dies before it is ready
-READY_WITHIN_S = 900  # a cluster may have to start machines first
+STATUSES = ("painted", "kept", "failed")  # kept: the same picture existed already, so it was not painted again
+TRIES = 2  # attempts at a picture whose worker dies, and attempts to start a worker that dies before it is ready
+READY_WITHIN_S = 900  # long, because a cluster may have to start machines first
 
 
 class NoWorkersError(RuntimeError):
-    """There is nobody left to paint; the message says what may help."""
+    """No worker is alive or becomes ready in time; the message suggests a remedy."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """An order is settled."""
+    """A picture of the work list is done: painted, kept or failed."""
 
     photo: Path
-    status: str  # of STATUSES
-    error: str | None = None
+    status: str  # one of STATUSES
+    error: str | None = None  # why it failed
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A task and the files that its picture is for: more than one when photos are the same."""
+    """A task and its output files: more than one when several photos have the same content."""
 
     task: Task
-    files: dict[Path, Path]  # result -> photo
+    files: dict[Path, Path]  # output file -> photo
 
 
 def run(
     named: Mapping[Path, WorkItem], workers: Sequence[Worker], manifest: Manifest, curves: bool = False
 ) -> Iterator[Report]:
-    """Paint what is not there yet; a report per order when it is settled. Closing the iterator stops the workers."""
+    """Paint the pictures that the manifest does not have yet, and yield a report for each picture.
+
+    `named` maps output files to pictures; `curves` also writes each picture's costs as CSV. Closing the iterator stops
+    the workers. `NoWorkersError` when none of them stays alive.
+    """
     todo = _Todo(named, manifest, curves)
     try:
-        job = yield from todo.next()
-        if job:
-            yield from _run(todo, job, workers)
+        assignment = yield from todo.next()
+        if assignment:  # start the workers only when there is something to paint
+            yield from _run(todo, assignment, workers)
     finally:
         for worker in workers:
             worker.stop()
 
 
-def _run(todo: _Todo, job: Assignment | None, workers: Sequence[Worker]) -> Iterator[Report]:
-    backbone = job.task.settings.backbone
-    flying: dict[Future, tuple[Worker, Assignment | None]] = {
+def _run(todo: _Todo, following: Assignment | None, workers: Sequence[Worker]) -> Iterator[Report]:
+    """Keep every worker busy until all assignments are done; `following` is the next one to hand out."""
+    backbone = following.task.settings.backbone
+    # A worker that starts has no assignment yet.
+    pending: dict[Future, tuple[Worker, Assignment | None]] = {
         worker.start(backbone): (worker, None) for worker in workers
     }
-    rested: list[Worker] = []
-    deaths = Counter()
-    while job or any(flown for _, flown in flying.values()):
-        if job and rested:
-            worker = rested.pop()
-            flying[worker.submit(job.task)] = worker, job
-            job = yield from todo.next()  # read while the others paint
+    idle: list[Worker] = []
+    deaths = Counter()  # by worker while it starts, by the task's key while it paints
+    while following or any(assignment for _, assignment in pending.values()):
+        if following and idle:
+            worker = idle.pop()
+            pending[worker.submit(following.task)] = worker, following
+            following = yield from todo.next()  # read the next inputs while the workers paint
             continue
-        for future in _landed(flying):
-            worker, flown = flying.pop(future)
+        for future in _completed(pending):
+            worker, assignment = pending.pop(future)
             try:
                 outcome = future.result()
-                rested.append(worker)
+                idle.append(worker)
                 deaths.pop(worker, None)
             except worker.deaths as death:
-                who = flown.task.key if flown else worker
-                deaths[who] += 1
-                words = f"its worker died {TRIES} times ({type(death).__name__}); is there memory enough?"
-                outcome = None if deaths[who] < TRIES else Outcome(error=words)
-                if flown or not outcome:
-                    flying[worker.start(backbone)] = worker, None
-            if flown:
-                yield from todo.settle(flown, outcome) if outcome else todo.put_back(flown)
-        job = job or (yield from todo.next())
+                blamed = assignment.task.key if assignment else worker
+                deaths[blamed] += 1
+                message = f"its worker died {TRIES} times ({type(death).__name__}); is there enough memory?"
+                outcome = None if deaths[blamed] < TRIES else Outcome(error=message)
+                if assignment or not outcome:
+                    pending[worker.start(backbone)] = worker, None
+            if assignment:
+                yield from todo.settle(assignment, outcome) if outcome else todo.put_back(assignment)
+        following = following or (yield from todo.next())
 
 
-def _landed(flying: Mapping[Future, tuple[Worker, Assignment | None]]) -> set[Future]:
-    """Wait for any of them, but not for ever when nobody paints."""
-    patience_s = float("inf") if any(job for _, job in flying.values()) else READY_WITHIN_S
-    while flying and patience_s > 0:
-        landed, _ = wait(flying, 1, FIRST_COMPLETED)  # in short turns: Windows delivers Ctrl-C only between them
-        if landed:
-            return landed
+def _completed(pending: Mapping[Future, tuple[Worker, Assignment | None]]) -> set[Future]:
+    """Wait until one of the futures is done; while no worker paints, for `READY_WITHIN_S` at most."""
+    patience_s = float("inf") if any(assignment for _, assignment in pending.values()) else READY_WITHIN_S
+    while pending and patience_s > 0:
+        completed, _ = wait(pending, 1, FIRST_COMPLETED)  # 1 s at a time: Windows delivers Ctrl-C only between waits
+        if completed:
+            return completed
         patience_s -= 1
-    raise NoWorkersError("no worker stays alive; is there memory for them? Fewer may do: --workers 1")
+    raise NoWorkersError("no worker stays alive, perhaps for lack of memory; try fewer: --workers 1")
 
 
 class _Todo:
-    """Orders still to be painted: first those of dead workers, then the others, read when their turn comes."""
+    """Pictures still to be painted: first those whose worker died, then the others. Inputs are read one at a time."""
 
     def __init__(self, named: Mapping[Path, WorkItem], manifest: Manifest, curves: bool) -> None:
         self.rest = iter(named.items())
         self.manifest, self.curves = manifest, curves
-        self.lost: deque[Assignment] = deque()
-        self.jobs: dict[str, Assignment] = {}  # handed out and not settled, by key
+        self.lost: deque[Assignment] = deque()  # their worker died
+        self.handed_out: dict[str, Assignment] = {}  # by task key, until they are settled
 
     def next(self) -> Generator[Report, None, Assignment | None]:
-        """The next one, reporting those on the way that need no worker; None when there is none at the moment."""
+        """Return the next assignment, or None when there is none at the moment.
+
+        Yield reports of pictures that need no worker: the unreadable ones and those that were painted before.
+        """
         if self.lost:
             return self.lost.popleft()
-        for file, order in self.rest:
+        for file, item in self.rest:
             try:
-                pictures = {name: path.read_bytes() for name, path in order.inputs.items()}
+                pictures = {name: path.read_bytes() for name, path in item.inputs.items()}
             except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-                name, why = getattr(error, "filename", None) or order.photo, getattr(error, "strerror", None) or error
-                words = f"{os.path.basename(name)!r} cannot be opened ({why}); check the path"
-                yield self._record(file, order.photo, Task({}, order.settings, ""), Outcome(error=words), "failed")
+                name, why = getattr(error, "filename", None) or item.photo, getattr(error, "strerror", None) or error
+                message = f"{os.path.basename(name)!r} cannot be opened ({why}); check the path"
+                yield self._record(file, item.photo, Task({}, item.settings, ""), Outcome(error=message), "failed")
                 continue
-            task = Task(pictures, order.settings, encode.format_of(file, order.bits))
+            task = Task(pictures, item.settings, encode.format_of(file, item.bits))
             twin = self.manifest.find(task.key, file, [".csv"] if self.curves else [])
             if twin == file:
-                yield Report(order.photo, "kept")
+                yield Report(item.photo, "kept")
             elif twin:
                 curve = twin.with_suffix(".csv").read_text() if self.curves else ""
                 copy = Outcome(twin.read_bytes(), curve, self.manifest.entries[task.key])
-                yield self._record(file, order.photo, task, copy, "kept")
-            elif task.key in self.jobs:
-                self.jobs[task.key].files[file] = order.photo
+                yield self._record(file, item.photo, task, copy, "kept")
+            elif task.key in self.handed_out:
+                self.handed_out[task.key].files[file] = item.photo
             else:
-                self.jobs[task.key] = Assignment(task, {file: order.photo})
-                return self.jobs[task.key]
+                self.handed_out[task.key] = Assignment(task, {file: item.photo})
+                return self.handed_out[task.key]
         return None
 
-    def put_back(self, job: Assignment) -> Sequence[Report]:
-        self.lost.append(job)
+    def put_back(self, assignment: Assignment) -> Sequence[Report]:
+        """Hand out the assignment once more, because its worker died. There is nothing to report yet."""
+        self.lost.append(assignment)
         return ()
 
-    def settle(self, job: Assignment, outcome: Outcome) -> Iterator[Report]:
-        del self.jobs[job.task.key]
-        for number, (file, photo) in enumerate(job.files.items()):
-            yield self._record(file, photo, job.task, outcome, "kept" if number else "painted")
+    def settle(self, assignment: Assignment, outcome: Outcome) -> Iterator[Report]:
+        """Write the outcome to every file of the assignment, with a report for each."""
+        del self.handed_out[assignment.task.key]
+        for number, (file, photo) in enumerate(assignment.files.items()):
+            yield self._record(file, photo, assignment.task, outcome, "kept" if number else "painted")
 
     def _record(self, file: Path, photo: Path, task: Task, outcome: Outcome, status: str) -> Report:
-        """Write the picture, then the line that says so."""
+        """Write the picture, then its line in the manifest: a line never names a file that was not written."""
         error = outcome.error
         try:
             if not error:
@@ -154,7 +165,8 @@ class _Todo:
                 encode.write(outcome.curve.encode(), file.with_suffix(".csv"))
         except OSError as failure:
             error = f"{file.name!r} cannot be written ({failure.strerror})"
-        told = {"output": file.name, "photo": str(photo), "error": error, "key": task.key}
-        told |= {"inputs": task.inputs, "settings": vars(task.settings)}
-        self.manifest.add(told | outcome.facts | told)  # these come first, and a copy's facts are of another file
+        entry = {"output": file.name, "photo": str(photo), "error": error, "key": task.key}
+        entry |= {"inputs": task.inputs, "settings": vars(task.settings)}
+        # Twice: first for the order of the fields, then because the facts of a copied picture name its other file.
+        self.manifest.add(entry | outcome.facts | entry)
         return Report(photo, "failed" if error else status, error)

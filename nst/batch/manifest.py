@@ -1,4 +1,4 @@
-"""What a batch has done so far, so that it can be stopped at any moment and go on later."""
+"""The manifest of a batch: a record of each picture, so that an interrupted batch can continue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "manifest.jsonl"
 
 
 class Manifest:
-    """A line of JSON for each picture that was tried, beside the results. The last line about a file counts."""
+    """A file beside the results with a line of JSON for each attempt. The last line about a file counts."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
@@ -21,19 +21,22 @@ class Manifest:
         self.entries: dict[str, Mapping[str, Any]] = {}  # key -> its last line
         known = path.read_bytes() if path.exists() else b""
         for line in known.splitlines():
-            with contextlib.suppress(ValueError):  # a killed program may leave half a line
+            with contextlib.suppress(ValueError):  # a program that was killed may have left half a line
                 self._note(json.loads(line))
-        self.lines = path.open("ab", buffering=0)  # each line in one write, after whatever is there by then
+        self.lines = path.open("ab", buffering=0)  # unbuffered: each line is appended by a single write
         if known and not known.endswith(b"\n"):
             self.lines.write(b"\n")
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """`output` is the file's name, `key` tells the picture, `error` is None when it was written."""
+        """Append a line: `output` is the file's name, `key` is `Task.key`, `error` is None when the file is written."""
         self.lines.write(json.dumps(entry).encode() + b"\n")
         self._note(entry)
 
     def find(self, key: str, prefer: Path, beside: Sequence[str] = ()) -> Path | None:
-        """A file that holds this picture, if there is one that also has files with these endings beside it."""
+        """An existing file that holds the picture of this key, `prefer` if possible; None without one.
+
+        `beside` lists the suffixes of further files, such as ".csv", that must exist with the same name.
+        """
         names = [prefer.name, self.entries[key]["output"]] if key in self.entries else []
         holds = (self.folder / name for name in names if self.keys.get(name) == key)
         return next((f for f in holds if all(f.with_suffix(end).exists() for end in (f.suffix, *beside))), None)

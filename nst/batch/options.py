@@ -12,18 +12,18 @@ from nst import recipe
 from nst.setting_kinds import Blend, Layers, Switch
 from nst.settings import CHOICES, KINDS, Settings, read_value, write_value
 
-NO_LAYERS = "none"  # of a layer's option: begin with no layer at all
+NO_LAYERS = "none"  # value of --lambda and --content-layer that removes all layers
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises `ValueError` for arguments that cannot be used, so that the caller can say where they stood."""
+    """Raises `ValueError` for illegal arguments instead of exiting, so that the caller can add where they come from."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add everything that decides one picture besides its photo and its styles."""
+    """Add the options of one picture, without its photo and its styles."""
     for item in dataclasses.fields(Settings):
         if isinstance(KINDS[item.name], (Layers, Blend)):
             continue  # `_add_several` gives them shorter names and one value at a time
@@ -64,7 +64,7 @@ def _add_several(parser: argparse.ArgumentParser) -> None:
 
 
 def _reader(name: str) -> Callable[[str], Any]:
-    """What argparse calls to read an option of a field. It shows the text of `ArgumentTypeError` only."""
+    """A function that reads a field's option for argparse, which shows only the text of `ArgumentTypeError`."""
 
     def read(text: str) -> Any:
         try:
@@ -82,7 +82,7 @@ def _layer_reader(name: str) -> Callable[[str], dict[str, float]]:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings that the options ask for. What no option names is as in the recipe, or else the default."""
+    """The settings of the options. Other fields have the values of the recipe, or else their defaults."""
     base = recipe.read(Path(options.recipe)).settings if options.recipe else Settings()
     named = {name: value for name, value in vars(options).items() if value is not None}
     given: dict[str, Any] = {name: value for name, value in named.items() if name in KINDS}
@@ -103,5 +103,5 @@ def _weights(parts: Iterable[Mapping[str, float]], base: Mapping[str, float]) ->
 
 
 def overlaid(options: argparse.Namespace, row: argparse.Namespace) -> argparse.Namespace:
-    """The options of a row of a CSV file, and for those that it leaves out the command's."""
+    """The options of a row of a CSV file; options that the row leaves out are the command's."""
     return argparse.Namespace(**{**vars(options), **{k: v for k, v in vars(row).items() if v not in (None, [])}})

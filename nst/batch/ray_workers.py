@@ -1,6 +1,6 @@
-"""A batch on a Ray cluster (ray.io): the same work function in actors, one per GPU or per pair of cores.
+"""A batch on a Ray cluster (ray.io): actors that call the same work function, one per GPU or per pair of cores.
 
-Pictures travel through Ray's object store, and this package's source with the job; a node needs requirements.txt only.
+Ray carries the pictures and this package's source to the nodes; a node needs only the installed requirements.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nst.batch import workers as work
 
 
 class Painter:
-    """The actor."""
+    """The remote class: an instance of it runs on a node of the cluster."""
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
@@ -31,7 +31,7 @@ class Painter:
 
 
 class Actor:
-    """A worker somewhere on the cluster. One whose node died is placed anew when there is room for it."""
+    """A worker on some node of the cluster. After its node has died, Ray places it on another one with free room."""
 
     deaths = (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.OutOfMemoryError)
 
@@ -55,9 +55,12 @@ class Actor:
 
 
 def workers(address: str, number: int | None) -> list[work.Worker]:
-    """As many as the cluster at this address has room for now, unless a number is asked for."""
+    """Workers on the cluster at this address: `number` of them, or else as many as it has room for now.
+
+    `address` is "auto", HOST:PORT or ray://HOST:PORT. `ValueError` when there is no cluster, or no room in it.
+    """
     try:
-        if address != "auto":  # Ray would try for five minutes
+        if address != "auto":  # test the address first, because Ray would try to connect for five minutes
             host, _, port = address.removeprefix("ray://").rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
         spin = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}

@@ -1,4 +1,4 @@
-"""The pictures that a batch paints: photos from folders, patterns and CSV files, each with styles and an own file."""
+"""The pictures that a batch paints: photos from folders, patterns and CSV files, with their styles and output files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nst.settings import KINDS, Settings, read_value
 
 _PATHS = {"content", "style", "mask", "start", "recipe"}  # columns of a CSV; their paths start from its folder
 _SEVERAL = {"style", "mask", "lambda", "content_layer", "blend"}  # columns whose cells may hold several values
-_BETWEEN = "|"  # those values
+_BETWEEN = "|"  # separates the values in a cell
 _CURVE = ".csv"  # the ending of a loss curve, beside its picture
 
 
@@ -57,7 +57,7 @@ class WorkItem:
 
 
 def read(options: argparse.Namespace) -> list[WorkItem]:
-    """The pictures that the command asks for, in its order. One that is asked for twice is painted once."""
+    """The pictures of the command line, in its order. A picture that is given twice is painted once."""
     found: list[WorkItem] = []
     for given in options.photos:
         if given.lower().endswith(".csv"):
@@ -151,7 +151,7 @@ def _arguments(row: Mapping[str | None, str | list[str]], folder: Path) -> Itera
         values = [value.strip() for value in (cell.split(_BETWEEN) if name in _SEVERAL else [cell])]
         if name in _PATHS:
             values = [str(folder / value) for value in values]
-        if name == "blend":  # takes its values in one go
+        if name == "blend":  # one option takes all of its values
             yield from (_flag(name), *values)
         else:
             yield from (f"{_flag(name)}={value}" for value in values)
@@ -171,7 +171,7 @@ def named(orders: Sequence[WorkItem], ending: str, folder: Path) -> dict[Path, W
     found: dict[Path, WorkItem] = {}
     taken: set[str] = set()
     for order in orders:
-        encode.format_of(f"x{ending}", order.bits)  # refuses 16 bits where the format has 8
+        encode.format_of(f"x{ending}", order.bits)  # `ValueError` for 16 bits in a format of 8
         alone = [_photo_name(order)] if photos[files.folded(_photo_name(order))] == 1 else []
         alone += [_styled_name(order)] if styled[files.folded(_styled_name(order))] == 1 else []
         hashes = (f"_{_digest(order, number)}" for number in count())

@@ -1,4 +1,4 @@
-"""The work of a batch: one function, called by processes of this machine or by Ray's actors (`nst/cluster.py`)."""
+"""The work function of a batch, and processes of this machine that call it; Ray's actors are in `ray_workers.py`."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from nst.images import encode
 from nst.objective.targets import StyleCache
 from nst.settings import Settings
 
-CORES = 2  # of a worker on the CPU
+CORES = 2  # for each worker on the CPU
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is sent: pictures as the bytes of their files, for it may not see the driver's disk."""
+    """The input of the work function. Pictures are the bytes of their files: a worker may have another disk."""
 
-    pictures: Mapping[str, bytes]  # by the names that `recipe.fingerprints` gives them
+    pictures: Mapping[str, bytes]  # by name, as in `recipe.fingerprints`: "photo", "style 1" ...
     settings: Settings
-    format: str  # in `encode.FORMATS`
+    format: str  # a key of `encode.FORMATS`
 
     @cached_property
     def inputs(self) -> dict[str, str]:
@@ -46,22 +46,25 @@ class Task:
 
     @cached_property
     def key(self) -> str:
-        """The same for the same picture: inputs, settings and format."""
+        """SHA-256 of inputs, settings and format: equal keys mean equal pictures."""
         return hashlib.sha256(json.dumps([self.inputs, vars(self.settings), self.format]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker sends back: the picture's file, or why there is none."""
+    """The output of the work function: the picture's file, or the error."""
 
     file: bytes = b""
-    curve: str = ""  # CSV
+    curve: str = ""  # the costs as CSV
     facts: Mapping[str, Any] = field(default_factory=dict)  # for the manifest
     error: str | None = None
 
 
 def paint(task: Task, device: str = "auto") -> Outcome:
-    """The work function: the one place where a batch paints, here and on a cluster. Raises nothing."""
+    """The work function: paint one picture, on this machine or on a cluster. Errors are returned, not raised.
+
+    `device` is used when the settings leave it at "auto".
+    """
     settings = task.settings
     if settings.device == "auto":
         settings = dataclasses.replace(settings, device=device)
@@ -70,9 +73,9 @@ def paint(task: Task, device: str = "auto") -> Outcome:
         by_kind[name.split()[0]].append(content)
     (photo,), styles, masks, (*_, start) = by_kind.values()
     try:
-        result = stylise(photo, styles, settings, masks=masks, start=start, memo=_memo())
+        result = stylise(photo, styles, settings, masks=masks, start=start, memo=_style_cache())
         file = encode.encode(result.painting.pixels(), task.format)
-    except Exception as error:  # whatever ails one picture must not stop the others
+    except Exception as error:  # an error in one picture must not stop the others
         known = isinstance(error, (ValueError, weights.WeightsError))
         return Outcome(error=str(error) if known else f"{type(error).__name__}: {error}")
     facts = dataclasses.asdict(recipe.Recipe.of(result, task.inputs))
@@ -80,20 +83,20 @@ def paint(task: Task, device: str = "auto") -> Outcome:
 
 
 @cache
-def _memo() -> StyleCache:
-    """Of this process."""
+def _style_cache() -> StyleCache:
+    """The style statistics that this process has computed, kept for its next pictures."""
     return StyleCache()
 
 
 def ready(backbone: str) -> None:
-    """The first call in a new worker, so that what it lacks shows before any picture."""
+    """The first call in a new worker: load the weights, so that an error appears before the first picture."""
     weights.load(backbone)
 
 
 class Worker(Protocol):
-    """Paints a picture at a time, and can be started again when it died."""
+    """Paints one picture at a time, and can be started again after it has died."""
 
-    deaths: tuple[type[Exception], ...]  # what a future raises when the worker is gone
+    deaths: tuple[type[Exception], ...]  # exceptions of a future that mean that the worker has died
 
     def start(self, backbone: str) -> Future[None]: ...
     def submit(self, task: Task) -> Future[Outcome]: ...
@@ -101,7 +104,7 @@ class Worker(Protocol):
 
 
 class Process:
-    """A worker on this machine, in an executor of its own: when that breaks, it is known during which picture."""
+    """A worker process on this machine, with its own executor: when that breaks, the picture at fault is known."""
 
     deaths = (BrokenProcessPool,)
 
@@ -114,7 +117,7 @@ class Process:
         before = set(multiprocessing.active_children())
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         self.executor = ProcessPoolExecutor(1, context, _settle_in, (self.threads,))
-        with _deaf_children():
+        with _children_ignore_interrupts():
             future = self.executor.submit(ready, backbone)
         self.processes = set(multiprocessing.active_children()) - before
         return future
@@ -122,13 +125,13 @@ class Process:
     def submit(self, task: Task) -> Future[Outcome]:
         try:
             return self.executor.submit(paint, task, self.device)
-        except BrokenProcessPool as error:  # it died between two pictures
+        except BrokenProcessPool as error:  # the process died between two pictures
             future = Future()
             future.set_exception(error)
             return future
 
     def stop(self) -> None:
-        """At once, in the middle of a picture too."""
+        """End the process at once, even in the middle of a picture."""
         if self.executor:
             for process in self.processes:
                 process.terminate()
@@ -137,12 +140,15 @@ class Process:
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
-    """A process that is started here never hears Ctrl-C, not even while it imports; this one hears it afterwards."""
+def _children_ignore_interrupts() -> Iterator[None]:
+    """Block SIGINT (Ctrl-C) in processes started in this context, even while they import their modules.
+
+    In this process a Ctrl-C is delivered when the context ends. Without effect on Windows.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # its start would end the block
+    resource_tracker.ensure_running()  # first, because starting it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -151,7 +157,7 @@ def _deaf_children() -> Iterator[None]:
 
 
 def _settle_in(threads: int) -> None:
-    """In a new process: Ctrl-C is the driver's business, and without a driver there is nothing to live for."""
+    """Prepare a new worker process: ignore Ctrl-C, which the driver handles, and exit when the driver has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     malloc.prepare()
     torch.set_num_threads(threads)
@@ -160,11 +166,11 @@ def _settle_in(threads: int) -> None:
 
 
 def local(device: str, number: int | None) -> list[Worker]:
-    """A worker per CUDA device, or per `CORES` of the CPU, unless a number is asked for."""
+    """Workers on this machine: `number` of them, or else one per CUDA device or one per `CORES` cores of the CPU."""
     chosen = choose_device(device).device
     if chosen.type == "cuda":
         places = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if device == "auto" else [str(chosen)]
         return [Process(places[n % len(places)], 1) for n in range(number or len(places))]
-    cores = torch.get_num_threads()  # what OMP_NUM_THREADS or the machine allows
+    cores = torch.get_num_threads()  # OMP_NUM_THREADS, or the cores of the machine
     number = number or max(1, cores // CORES)
     return [Process("cpu", max(1, cores // number)) for _ in range(number)]

@@ -1,1 +1,1 @@
-"""What speed and memory cost, measured against the textbook: `python -m nst.bench`."""
+"""Measures speed and memory against the textbook loop: `python -m nst.bench`."""

@@ -1,6 +1,7 @@
-"""The engine against the textbook, in turns in one run: a step, the time to the same cost, what each lever brings.
+"""The engine against the textbook loop: time of a step, time to the same cost, and the gain of each lever.
 
-Absolute times drift on shared machines; ratios of neighbours do not.
+Both are measured alternately in one process. Absolute times drift on shared machines; ratios of neighbouring
+measurements do not.
 """
 
 from __future__ import annotations
@@ -35,28 +36,28 @@ from nst.settings import Settings, layer_names
 Row = dict[str, Any]
 
 PACKAGE = Path(__file__).resolve().parents[1]
-EXAMPLES = PACKAGE / "examples"  # where a wheel puts them
+EXAMPLES = PACKAGE / "examples"  # the folder in a wheel
 if not EXAMPLES.is_dir():
     EXAMPLES = PACKAGE.parent / "examples"  # in the repository
 PAIRS = (("chelsea", "impasto"), ("coffee", "watercolour"))  # photo, style
-COARSE_STEPS = (8, 8, 8)  # coarsest, middle and last level of our run; the last goes on until the goal
-COARSEST_ON_GPU_PX = 200  # where a step on less takes as long, and each level is recorded anew
+COARSE_STEPS = (8, 8, 8)  # coarsest, middle and last level of our run; the last count is replaced by a limit
+COARSEST_ON_GPU_PX = 200  # on a GPU a step on fewer pixels is not faster, and each level costs a new CUDA graph
 MOST_STEPS = 400
-MARGIN = 0.998  # our own count of the cost comes from bfloat16; this makes sure that the textbook agrees
+MARGIN = 0.998  # factor of the goal: our cost is computed in bfloat16, and the textbook must also find it low enough
 
 
 @dataclass(frozen=True)
 class Lever:
-    """What `ablation` takes away from the engine; as it stands, nothing."""
+    """A part of the engine that `ablation` takes away. The default takes nothing away."""
 
-    device: str | None = None  # the only kind where it is one
-    dtype: torch.dtype | None = None  # None: the fastest here
+    device: str | None = None  # kind of device on which this part exists; None: on all
+    dtype: torch.dtype | None = None  # None: the fastest number format of the device
     pyramid: bool = True
     photo_start: bool = True
     coloured_start: bool = True
     photo_detail: bool = True
     optimiser: loop.Make = loop.BoxLBFGS
-    changed: tuple[tuple[ModuleType, str, Any], ...] = ()  # names in our modules, and what they are meanwhile
+    changed: tuple[tuple[ModuleType, str, Any], ...] = ()  # (module, name, value during the measurement)
 
 
 LEVERS = {
@@ -80,26 +81,26 @@ LEVERS = {
 
 
 def load_pair(pair: tuple[str, str], size: int, device: torch.device) -> Inputs:
-    """Two example pictures at the size of a run."""
+    """An example photo and style picture, scaled for a run whose longer side is `size` px."""
     photo, style = (EXAMPLES / folder / f"{name}.jpg" for folder, name in zip(("photos", "styles"), pair, strict=True))
     return Inputs.of(pictures.load(photo), [pictures.load(style)], Settings(size=size), device)
 
 
 def our_objective(inputs: Inputs, dtype: torch.dtype) -> Objective:
-    """The engine's value and gradient for the textbook's cost."""
+    """The engine's objective (value and gradient) with settings that make it the textbook's cost."""
     settings = same_cost_settings()
     extractor = FeatureExtractor(settings.layers, device=inputs.photo.device, dtype=dtype)
     return Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
 
 
 def median_seconds(call: Callable[[], Any], repeats: int) -> float:
-    """Median wall time of a call after one to warm up."""
+    """Median wall time of `repeats` calls after one warm-up call."""
     seconds_of(call)
     return sorted(seconds_of(call) for _ in range(repeats))[repeats // 2]
 
 
 def seconds_of(call: Callable[[], Any]) -> float:
-    """Wall time of a call, the device having finished."""
+    """Wall time of a call, until the device has finished its work."""
     started = time.perf_counter()
     call()
     if torch.cuda.is_available():
@@ -108,7 +109,7 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 
 def as_in_a_run(objective: Objective, image: Tensor) -> Callable[[], Any]:
-    """A call that computes the gradient at this picture as a run does: on CUDA by a recorded step."""
+    """A function that computes the gradient at this picture as a run does: on CUDA as a captured graph."""
     call = partial(objective, image)
     if not image.is_cuda:
         return call
@@ -119,7 +120,10 @@ def as_in_a_run(objective: Objective, image: Tensor) -> Callable[[], Any]:
 
 
 def step_flop(height: int, width: int) -> float:
-    """Operations of a step to relu5_1: direct convolutions, forward and to their input, style matrices both ways."""
+    """Floating-point operations of a step up to relu5_1 on height x width px.
+
+    Counted are the convolutions (direct) and the style matrices, each forward and backward to its input.
+    """
     total, channels = 0.0, 3
     for name in layer_names()[: layer_names().index("relu5_1") + 1]:
         if name.startswith("conv"):
@@ -133,14 +137,14 @@ def step_flop(height: int, width: int) -> float:
 
 
 def matmul_flop_per_s(device: torch.device, dtype: torch.dtype) -> float:
-    """What this machine does on a large square product in this precision, measured now."""
+    """Measured speed of a large square matrix product on this device, in operations per second."""
     side = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return 2 * side**3 / median_seconds(lambda: a @ b, 9)
 
 
 def step(quick: bool) -> Iterator[Row]:
-    """Seconds per step beside the textbook's, and the share of the matmul peak that ours reaches."""
+    """Seconds per step, ours and the textbook's, and the share of the matmul peak that our step reaches."""
     compute = choose_device()
     for size in (256,) if quick else (128, 256, 512, 1024):
         inputs = load_pair(PAIRS[0], size, compute.device)
@@ -148,7 +152,7 @@ def step(quick: bool) -> Iterator[Row]:
         x = textbook.network_input(inputs.photo)
         before = matmul_flop_per_s(compute.device, compute.dtype)
         ours = median_seconds(as_in_a_run(objective, inputs.photo), 5 if quick else max(5, 4096 // size))
-        peak = (before + matmul_flop_per_s(compute.device, compute.dtype)) / 2  # around ours: clocks drift
+        peak = (before + matmul_flop_per_s(compute.device, compute.dtype)) / 2  # before and after: clock rates drift
         theirs = median_seconds(partial(textbook.step, x), 3)
         rate = step_flop(*inputs.size) / ours
         yield {
@@ -158,21 +162,21 @@ def step(quick: bool) -> Iterator[Row]:
 
 
 def threads(quick: bool) -> Iterator[Row]:
-    """Seconds per step at 256 px on 1, 2 and 4 threads, and how much faster than on one."""
-    compute, usual = choose_device(), torch.get_num_threads()
+    """Seconds per step at 256 px on 1, 2 and 4 threads, and the speed-up over one thread."""
+    compute, threads_before = choose_device(), torch.get_num_threads()
     inputs = load_pair(PAIRS[0], 256, compute.device)
     objective = our_objective(inputs, compute.dtype)
-    alone = math.nan
+    one_thread_s = math.nan
     for count in (1, 2) if quick else (1, 2, 4):
         torch.set_num_threads(count)
         seconds = median_seconds(partial(objective, inputs.photo), 9)
-        alone = seconds if count == 1 else alone
-        yield {"threads": count, "cores": os.cpu_count(), "step_s": seconds, "speed_up": alone / seconds}
-    torch.set_num_threads(usual)
+        one_thread_s = seconds if count == 1 else one_thread_s
+        yield {"threads": count, "cores": os.cpu_count(), "step_s": seconds, "speed_up": one_thread_s / seconds}
+    torch.set_num_threads(threads_before)
 
 
 def quality(quick: bool) -> Iterator[Row]:
-    """Seconds to the best clamped cost that the textbook has shown after so many of its steps."""
+    """Seconds until our cost is as low as the textbook's best after n of its steps, both of clamped pictures."""
     compute = choose_device()
     marks = (50,) if quick else (100, 200, 400)
     for size in (256,) if quick else (256, 384):
@@ -180,7 +184,7 @@ def quality(quick: bool) -> Iterator[Row]:
             inputs = load_pair(pair, size, compute.device)
             textbook = Textbook(inputs)
             goal = math.inf
-            to_goal(inputs, goal, compute.dtype)  # warm up: the textbook's many steps do that for themselves
+            to_goal(inputs, goal, compute.dtype)  # warm up; the textbook warms up during its many steps
             for count, seconds, picture in textbook.run(max(marks)):
                 if count % 10 == 0:
                     goal = min(goal, textbook.clamped_cost(picture))
@@ -194,11 +198,15 @@ def quality(quick: bool) -> Iterator[Row]:
 
 
 def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVERS["nothing"]) -> Row:
-    """Run the engine's own levels until the last one reaches the goal: steps there, seconds in all, the picture."""
+    """Run the engine level by level until the cost of the last level is at most the goal.
+
+    "steps" counts those of the last level, "seconds" those of all levels, "image" is the picture. Steps and seconds
+    are infinite when `MOST_STEPS` are not enough.
+    """
     settings = same_cost_settings()
     with ExitStack() as meanwhile:
         if lever.changed:
-            kept_kernels.clear()  # others are built meanwhile
+            kept_kernels.clear()  # kernels built for one lever must not serve another
             meanwhile.callback(kept_kernels.clear)
         for change in lever.changed:
             meanwhile.enter_context(patch.object(*change))
@@ -221,16 +229,16 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
 
 
 def levels_to_goal(inputs: Inputs, last_steps: int, pyramid: bool = True) -> list[Level]:
-    """The levels of a run of ours that goes on until a goal, for so many steps at most."""
+    """The levels of our run; the last one takes `last_steps` steps at most. A GPU skips the smallest levels."""
     levels = plan(*inputs.size, COARSE_STEPS, last_steps, pyramid=pyramid)
     least_px = COARSEST_ON_GPU_PX if inputs.photo.is_cuda else 0
     return [level for level in levels if level is levels[-1] or max(level.height, level.width) >= least_px]
 
 
 def ablation(quick: bool) -> Iterator[Row]:
-    """Seconds to the textbook's cost after 200 of its steps with one lever taken away at a time; the best of a few.
+    """Seconds to the textbook's cost after 200 steps, with one lever taken away at a time; the best of several runs.
 
-    At 256 px, and at 512 px on a GPU, where smaller pictures have no coarse level.
+    At 256 px on a CPU and at 512 px on a GPU, where smaller pictures would have no coarse level.
     """
     compute = choose_device()
     on_gpu = compute.device.type == "cuda"

@@ -1,4 +1,4 @@
-"""The figure of `README.md`: the same cost against seconds, the engine beside the textbook, two pairs, two sizes."""
+"""Draws the figure of `README.md`: cost against seconds for the engine and the textbook, two pairs at two sizes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nst.scaled_pictures import Inputs
 
 FILE = EXAMPLES / "figures" / "cost_against_seconds.svg"
 TEXTBOOK_STEPS, OUR_STEPS = 200, 100
-EVERY = 5  # steps between two looks at the cost, which are off the clock
+EVERY = 5  # steps between two points of the curve; computing their cost is not counted as time
 SIZES = (256, 384)
 COLOURS = ("#7c3aed", "#ea580c")  # one for each pair
 
 
 def figure(quick: bool) -> Iterator[Row]:
-    """Draw the figure, and give the cost of both sides after some of their seconds."""
+    """Draw the figure; a row has the last cost and the seconds of one curve."""
     points: dict[tuple[int, str, str], list[tuple[float, float]]] = {}
     for size in SIZES[:1] if quick else SIZES:
         for pair in PAIRS[:1] if quick else PAIRS:
@@ -33,10 +33,10 @@ def figure(quick: bool) -> Iterator[Row]:
             textbook = Textbook(inputs)
             theirs = list(_textbook_curve(textbook, 20 if quick else TEXTBOOK_STEPS))
             ours = list(_our_curve(inputs, textbook, 20 if quick else OUR_STEPS))
-            for who, curve in (("textbook", theirs), ("ours", ours)):
-                points[size, "+".join(pair), who] = curve
+            for program, curve in (("textbook", theirs), ("ours", ours)):
+                points[size, "+".join(pair), program] = curve
                 seconds, cost = curve[-1]
-                yield {"pair": "+".join(pair), "px": size, "who": who, "seconds": seconds, "cost": cost}
+                yield {"pair": "+".join(pair), "px": size, "program": program, "seconds": seconds, "cost": cost}
     _draw(points, FILE)
 
 
@@ -47,7 +47,7 @@ def _textbook_curve(textbook: Textbook, steps: int) -> Iterator[tuple[float, flo
 
 
 def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple[float, float]]:
-    """Seconds and the textbook's own count of the cost, small levels scaled up for it."""
+    """(seconds, the textbook's cost) of our run. Pictures of small levels are scaled up to compute their cost."""
     settings, compute = same_cost_settings(), choose_device()
     seconds, started = 0.0, time.perf_counter()
     extractor = FeatureExtractor(settings.layers, device=compute.device, dtype=compute.dtype)
@@ -64,7 +64,7 @@ def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple
 
 
 def _draw(points: dict[tuple[int, str, str], list[tuple[float, float]]], file: Path) -> None:
-    import matplotlib  # only here: a requirement of the tests, not of the program
+    import matplotlib  # imported here, because only the tests require it
 
     matplotlib.use("svg")
     from matplotlib import pyplot
@@ -73,11 +73,11 @@ def _draw(points: dict[tuple[int, str, str], list[tuple[float, float]]], file: P
     sizes = sorted({size for size, *_ in points})
     canvas, axes = pyplot.subplots(1, len(sizes), figsize=(4.6 * len(sizes), 3.4), squeeze=False, layout="constrained")
     for axis, size in zip(axes[0], sizes, strict=True):
-        pairs = sorted({pair for of, pair, _ in points if of == size})
+        pairs = sorted({pair for px, pair, _ in points if px == size})
         for pair, colour in zip(pairs, COLOURS, strict=False):
-            for who, dashes in (("textbook", "--"), ("ours", "-")):
-                seconds, costs = zip(*points[size, pair, who], strict=True)
-                axis.plot(seconds, costs, dashes, color=colour, label=f"{who}: {pair}")
+            for program, dashes in (("textbook", "--"), ("ours", "-")):
+                seconds, costs = zip(*points[size, pair, program], strict=True)
+                axis.plot(seconds, costs, dashes, color=colour, label=f"{program}: {pair}")
         axis.set(xscale="log", yscale="log", xlabel="seconds", title=f"{size} px")
         axis.grid(alpha=0.3, which="both")
     axes[0][0].set_ylabel("cost of the classic scripts, clamped picture")

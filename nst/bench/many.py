@@ -1,4 +1,4 @@
-"""What a batch costs beside the engine alone, picture by picture in turns: a shared machine slows all alike."""
+"""The time of a batch compared with the engine alone. Both paint alternately, so a busy machine slows both alike."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from nst.transfer import stylise
 
 
 def many(quick: bool) -> Iterator[Row]:
-    """Seconds per draft of 384 px in this process, by one worker and by one Ray actor, with as many threads each.
+    """Seconds per draft of 384 px: in this process, by one worker and by one Ray actor, on two cores two threads each.
 
-    `outside_s` are those before the first step and after the last: decoding, and in a batch reading, sending, encoding
-    and writing. They say what a batch adds even where other programs make the rest uncertain.
+    `outside_s` is the time before the first step and after the last one: decoding, and in a batch also reading,
+    sending, encoding and writing. It shows what a batch adds even when other programs disturb the rest.
     """
     size, turns = (128, 2) if quick else (384, 9)
-    memo = StyleCache()
+    style_cache = StyleCache()
     with ExitStack() as stack, TemporaryDirectory() as folder:
         ways: dict[str, Callable[[int], float]] = {
             "engine alone": lambda turn: stylise(PHOTO, STYLE, _draft(size, turn)).seconds,
-            "engine with a memo": lambda turn: stylise(PHOTO, STYLE, _draft(size, turn), memo=memo).seconds,
+            "engine with style cache": lambda turn: stylise(PHOTO, STYLE, _draft(size, turn), memo=style_cache).seconds,
             "batch, 1 worker": _next_of(workers.local("cpu", 1), size, Path(folder) / "local", stack),
         }
         if actors := _actors(stack):
@@ -56,21 +56,21 @@ def many(quick: bool) -> Iterator[Row]:
 
 
 def _draft(size: int, seed: int) -> Settings:
-    """The seed changes no picture that starts from its photo, but makes each one of its own to a batch."""
+    """Settings of a draft. The seed does not change the picture, but a batch paints each seed as a new picture."""
     return Settings(size=size, quality="draft", seed=seed)
 
 
 def _next_of(crew: list[workers.Worker], size: int, folder: Path, stack: ExitStack) -> Callable[[int], float]:
-    """Each call has a batch of this crew paint and write one more picture, halts it and gives the engine's seconds."""
+    """A function that lets a batch with these workers paint and write its next picture -> the engine's seconds."""
     folder.mkdir()
-    orders = {folder / f"{seed}.png": WorkItem(PHOTO, (STYLE,), _draft(size, seed)) for seed in range(99)}
+    items = {folder / f"{seed}.png": WorkItem(PHOTO, (STYLE,), _draft(size, seed)) for seed in range(99)}
     manifest = Manifest(folder)
-    reports = stack.enter_context(closing(driver.run(orders, crew, manifest)))
+    reports = stack.enter_context(closing(driver.run(items, crew, manifest)))
     return lambda _turn: next(reports) and list(manifest.entries.values())[-1]["seconds"]
 
 
 def _actors(stack: ExitStack) -> list[workers.Worker]:
-    """One on a cluster of one node, which is this machine; none where Ray is not installed."""
+    """One actor on a Ray cluster that has this machine as its only node; none if Ray is not installed."""
     try:
         import ray
         from ray.cluster_utils import Cluster
@@ -85,7 +85,7 @@ def _actors(stack: ExitStack) -> list[workers.Worker]:
 
 
 def crews(quick: bool) -> Iterator[Row]:
-    """Pictures per minute and memory with one worker that has all cores, and with two that share them, in turns."""
+    """Pictures per minute and memory: one worker with all cores against two workers that share them, alternately."""
     size, turns = (128, 1) if quick else (384, 3)
     sets = {number: workers.local("cpu", number) for number in (1, 2)}
     seeds = itertools.count()

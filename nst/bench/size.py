@@ -1,4 +1,4 @@
-"""What a larger picture costs: memory and time of a step against its size, seen whole and in tiles."""
+"""Memory and time of a step against the size of the picture, computed whole and in tiles."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from nst.settings import Settings
 
 FILE = EXAMPLES / "figures" / "memory_and_time_against_size.svg"
 SIZES = (256, 512, 1024, 2048, 4096)
-LARGEST_WHOLE = 2048  # px; beyond, few machines that are not told to use tiles have the memory
-STEPS = 2  # of which the peak is measured; the optimiser remembers more pictures in more steps
+LARGEST_WHOLE = 2048  # px; for larger pictures without tiles few machines have enough memory
+STEPS = 2  # steps of the measured run; with more steps the optimiser would keep more pictures
 COLOURS = {"whole": "#ea580c", "tiles": "#7c3aed"}
 
 
 def tiles(quick: bool) -> Iterator[Row]:
-    """Peak memory above idle, each in a fresh process, and seconds per gradient, in turns in one; draws them."""
+    """Peak memory above idle (each in a new process) and seconds per gradient (alternately in one process); drawn."""
     rows = []
     for size in SIZES[:2] if quick else SIZES:
         ways = ("whole", "tiles") if size <= LARGEST_WHOLE else ("tiles",)
-        peaks = {how: _alone(_peak, size, how) for how in ways}
-        seconds = _alone(_seconds, size, ways)
+        peaks = {how: _in_new_process(_peak, size, how) for how in ways}
+        seconds = _in_new_process(_seconds, size, ways)
         for how in ways:
             estimate = memory.memory_mib(Settings(steps=STEPS), _size(size), choose_device().dtype, _tile_bytes(how))
             ratio = seconds[how] / seconds["whole"] if "whole" in ways else math.nan
@@ -50,14 +50,14 @@ def tiles(quick: bool) -> Iterator[Row]:
     _draw(rows, FILE)
 
 
-def _alone(work: Callable, *arguments: object) -> Any:
-    """Do this work in a process of its own, with the heap that the program has."""
+def _in_new_process(work: Callable, *arguments: object) -> Any:
+    """Call `work` in a new process whose heap is set up as the program's."""
     with multiprocessing.get_context("spawn").Pool(1, malloc.prepare) as pool:
         return pool.apply(work, arguments)
 
 
 def _peak(size: int, how: str) -> float:
-    """MiB that a few steps of a run's last level take above idle."""
+    """Peak memory of a few steps of a run's last level above the idle process, MiB."""
     idle = _mib("VmRSS")
     for _ in minimise(_objectives(size, (how,))[how], _inputs(size).photo, STEPS):
         pass
@@ -65,7 +65,7 @@ def _peak(size: int, how: str) -> float:
 
 
 def _seconds(size: int, ways: Sequence[str]) -> dict[str, float]:
-    """The least of several turns: on a shared machine the rest is other programs'."""
+    """Seconds of one gradient, by way: the least of several turns, the one that other programs disturbed least."""
     objectives, photo = _objectives(size, ways), _inputs(size).photo
     found: dict[str, list[float]] = {how: [] for how in ways}
     for _ in range(1 if size > LARGEST_WHOLE else 4):
@@ -79,7 +79,7 @@ def _seconds(size: int, ways: Sequence[str]) -> dict[str, float]:
 
 
 def _objectives(size: int, ways: Sequence[str]) -> dict[str, Objective]:
-    """J of a run's last level at 4:3, seen in these ways."""
+    """The objective of a run's last level at 4:3, by way: "whole" or "tiles"."""
     compute, settings, inputs = choose_device(), Settings(size=size), _inputs(size)
     extractor = FeatureExtractor(settings.layers, dtype=compute.dtype, device=compute.device, replicate_edges=True)
     targets = Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 2), _tile_bytes(ways[-1]))
@@ -98,21 +98,21 @@ def _size(longer_px: int) -> tuple[int, int]:
 
 @cache
 def _inputs(size: int) -> Inputs:
-    """Two example pictures at 4:3, scaled up where they are smaller."""
+    """Two example pictures, the photo at 4:3, scaled to this longer side, px."""
     photo = pictures.load(EXAMPLES / "photos" / "coffee.jpg").resize((640, 480))
     style = pictures.load(EXAMPLES / "styles" / "impasto.jpg")
     return Inputs.of(photo, [style], Settings(size=size), choose_device().device)
 
 
 def _mib(what: str) -> float:
-    """VmRSS or VmHWM of this process, where the system tells."""
+    """VmRSS or VmHWM of this process, MiB; NaN except on Linux."""
     if not sys.platform.startswith("linux"):
         return float("nan")
     return int(Path("/proc/self/status").read_text().split(what + ":")[1].split()[0]) / 1024
 
 
 def _draw(rows: list[Row], file: Path) -> None:
-    import matplotlib  # only here: a requirement of the tests, not of the program
+    import matplotlib  # imported here, because only the tests require it
 
     matplotlib.use("svg")
     from matplotlib import pyplot

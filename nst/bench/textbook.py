@@ -1,7 +1,7 @@
-"""The opponent: style transfer as the classic scripts do it (Gatys et al. 2016, neural-style). It lives only here.
+"""The textbook loop: style transfer as the classic scripts compute it (Gatys et al. 2016, neural-style).
 
-float32, contiguous memory, autograd, `torch.optim.LBFGS` with history 100, one scale, grey start, content 5 and style
-100 on mean squares, pixels unbounded until they are saved.
+float32, contiguous memory, autograd, `torch.optim.LBFGS` with history 100, one scale, grey start, weights 5 (content)
+and 100 (style) on mean squared differences; pixels are clamped only when they are saved. Only the benchmark uses it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONTENT_WEIGHT, STYLE_WEIGHT = 5.0, 100.0
 
 
 class Textbook:
-    """The classic loop on one pair of pictures. Costs are those of the clamped picture, as it would be saved."""
+    """The classic loop on one pair of pictures."""
 
     def __init__(self, inputs: Inputs) -> None:
         device = inputs.photo.device
@@ -69,18 +69,18 @@ class Textbook:
 
     @torch.no_grad()
     def clamped_cost(self, image: Tensor) -> float:
-        """Of an sRGB picture (1, 3, H, W) in [0, 1], in true float32; the loop has what torch does unasked."""
+        """The cost of an sRGB picture (1, 3, H, W) in [0, 1], in float32; the loop may use TF32, torch's default."""
         with true_float32(image):
             return float(self.cost(self.network_input(image)))
 
     def step(self, x: Tensor) -> Tensor:
-        """One gradient, as the loop takes it."""
+        """The gradient of one step of the loop, same shape as x."""
         x = x.detach().requires_grad_()
         self.cost(x).backward()
         return x.grad
 
     def run(self, steps: int) -> Iterator[tuple[int, float, Tensor]]:
-        """Yield (step, seconds, clamped picture) after each of the optimiser's steps, measuring off the clock."""
+        """Yield (step, seconds, clamped picture) after each step. Only the time of the optimiser's steps is counted."""
         generator = torch.Generator().manual_seed(0)
         x = (0.001 * torch.randn(1, 3, *self.size, generator=generator)).to(self.mean.device).requires_grad_()
         optimiser = torch.optim.LBFGS([x], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
@@ -100,6 +100,6 @@ class Textbook:
 
 
 def same_cost_settings() -> Settings:
-    """Our settings for exactly the textbook's cost: its means as alpha, beta and lambdas of the plain formulas."""
+    """Settings whose cost equals the textbook's: alpha, beta and lambdas turn our sums into its means."""
     lambdas = {layer: channels**-2.0 for layer, channels in CHANNELS.items()}
     return Settings(balance=False, alpha=4 * CONTENT_WEIGHT, beta=4 * STYLE_WEIGHT, style_layers=lambdas)

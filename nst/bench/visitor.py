@@ -1,4 +1,4 @@
-"""What a visitor notices: seconds from the start of the program to the page, from the click to pictures; and memory."""
+"""Waiting times of a visitor (start of the program to the page, click to pictures), and the memory of runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PHOTO, STYLE = (EXAMPLES / folder / f"{name}.jpg" for folder, name in zip(("phot
 
 
 def clock(quick: bool) -> Iterator[Row]:
-    """Start of `nst page` to the page; then, through the API, click to first picture and to the last."""
+    """Seconds from the start of `nst page` to the page; through the API, from a click to the first and last picture."""
     from gradio_client import Client, handle_file
 
     began = time.perf_counter()
@@ -47,7 +47,7 @@ def clock(quick: bool) -> Iterator[Row]:
 
 
 def picture(quick: bool) -> Iterator[Row]:
-    """Whole runs without the page: the first at a size in this process, and the second."""
+    """Seconds of whole runs without the page: the first and the second run at each size in this process."""
     sizes = ((128, "draft"),) if quick else ((256, "draft"), (384, "balanced"), (512, "balanced"), (1024, "balanced"))
     stylise(PHOTO, STYLE, Settings(size=64, quality="draft"))
     for size, quality in sizes:
@@ -57,7 +57,7 @@ def picture(quick: bool) -> Iterator[Row]:
 
 @contextmanager
 def served(**more: str) -> Iterator[tuple[str, int]]:
-    """`nst page` on a free port, with more of an environment: its address, once the page answers, and process."""
+    """Run `nst page` on a free port with `more` environment variables; yield address and process id once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -80,7 +80,7 @@ def served(**more: str) -> Iterator[tuple[str, int]]:
 
 
 def usual_request(client: Any) -> dict[str, Any]:
-    """Legal values of the endpoint's parameters, as a page sends them."""
+    """Legal values of the endpoint's parameters, by name, as the page would send them."""
     described = client.get("/gradio_api/info").json()["named_endpoints"]["/stylise"]["parameters"]
     values = {item["parameter_name"]: item.get("parameter_default") for item in described}
     photo, style = upload(client, PHOTO.read_bytes(), STYLE.read_bytes())
@@ -88,14 +88,14 @@ def usual_request(client: Any) -> dict[str, Any]:
 
 
 def upload(client: Any, *contents: bytes) -> list[dict[str, Any]]:
-    """Send files -> how a request names them."""
+    """Upload files -> the values that stand for them in a request."""
     files = [("files", ("picture.png", content)) for content in contents]
     paths = client.post("/gradio_api/upload", files=files).json()
     return [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
 
 
 def memory(quick: bool) -> Iterator[Row]:
-    """Peak memory in MiB, each in a fresh process: ours for a default run, the textbook's for three steps."""
+    """Peak memory, MiB, each in a new process: ours for a draft, the textbook's for three steps."""
     idle = _peak_mib(_idle)
     for size in (256,) if quick else (256, 384, 512, 1024):
         ours, theirs = _peak_mib(_our_run, size), _peak_mib(_textbook_steps, size)
@@ -103,7 +103,7 @@ def memory(quick: bool) -> Iterator[Row]:
 
 
 def growth(quick: bool) -> Iterator[Row]:
-    """Exponents of seconds per step and of memory above idle against pixels: 1 is proportional."""
+    """Exponents with which seconds per step and memory above idle grow with the number of pixels; 1 is proportional."""
     small, large = (128, 256) if quick else (256, 1024)
     compute = choose_device()
     seconds, pixels = [], []
@@ -121,7 +121,7 @@ def growth(quick: bool) -> Iterator[Row]:
 
 
 def _peak_mib(work, *arguments: int) -> float:
-    """Peak resident memory of a fresh process that does this work; on CUDA, the peak of its allocator."""
+    """Peak resident memory of a new process that calls `work`, MiB; on CUDA the peak of torch's allocator."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measured, (work, *arguments))
 
@@ -135,7 +135,7 @@ def _measured(work, *arguments: int) -> float:
 
 
 def _idle() -> None:
-    """Everything imported, nothing done."""
+    """Do nothing: the memory of the imports alone."""
 
 
 def _our_run(size: int) -> None:

@@ -1,1 +1,1 @@
-"""What the network sees in a picture, as numbers and patches: the engine of the page's second tab."""
+"""Activations, style matrices and patches of pictures: the computations behind the page's second tab."""

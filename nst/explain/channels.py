@@ -1,6 +1,6 @@
-"""Which channels fire together, in numbers: matrices of a layer, orders and pairs of its channels (Gatys et al. 2015).
+"""Which channels of a layer are active together: its matrices, orders and pairs of channels (Gatys et al. 2015).
 
-A block is the activations of one layer for one picture, (1, C, H, W). Arrays for drawing are numpy's.
+A block is the activations of one layer for one picture: float32 (1, C, H, W) on the CPU. Results are numpy arrays.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from torch import Tensor
 
 from nst import costs
 
-# Kind of matrix -> what it holds, in words for the page.
+# Kind of matrix -> the page's description of it.
 KINDS: dict[str, str] = {
-    "gram": "the style matrix of the lecture: products summed over all positions, nothing is subtracted, "
-    "so channels that are bright everywhere stand out",
-    "covariance": "each channel's mean is subtracted first: what is left is how channels vary together",
-    "correlation": "covariance divided by both channels' spread: from -1 to 1, quiet channels count like loud ones",
+    "gram": "the style matrix (Gram matrix): products of two channels, summed over all positions. No mean is "
+    "subtracted, so channels that are active everywhere have the largest entries",
+    "covariance": "each channel's mean is subtracted first, so the entry shows only how two channels vary together",
+    "correlation": "the covariance divided by both standard deviations: from -1 to 1, so weak channels count as much "
+    "as strong ones",
 }
-# Order of channels -> what it does, in words for the page.
+# Order of channels -> the page's description of it.
 ORDERINGS: dict[str, str] = {
-    "index": "as the network numbers them",
-    "energy": "the strongest first",
-    "similarity": "channels that fire together next to each other, so that blocks appear",
+    "index": "the network's own numbers",
+    "energy": "the strongest channel first",
+    "similarity": "channels that fire together stand next to each other and form blocks",
 }
-# Lowest correlation -> what it means for channels k and m.
+# (lowest correlation, sentence about channels k and m), from high to low: the first that fits is used.
 RELATIONS: tuple[tuple[float, str], ...] = (
     (0.6, "Where channel {k} fires, channel {m} fires too"),
     (0.3, "Where channel {k} fires, channel {m} often fires too"),
@@ -38,33 +39,34 @@ RELATIONS: tuple[tuple[float, str], ...] = (
     (-0.3, "Channels {k} and {m} fire together a little less often than by chance"),
     (-math.inf, "Where channel {k} fires most, channel {m} fires least"),
 )
-ROUNDING = 1e-12  # a variance below this share of the mean square is float32's rounding of a constant
-QUIET = 0.1  # share of the layer's mean variance below which a channel's correlations are left out of the strongest
+ROUNDING = 1e-12  # a variance below this share of the squared mean is the rounding error of a constant channel
+QUIET = 0.1  # `strongest_pairs` ignores the correlations of channels below this share of the layer's mean variance
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two different channels and their entry of a matrix."""
+    """Two different channels and the entry of a matrix for them."""
 
     k: int
-    m: int  # above k
+    m: int  # m > k
     value: float
 
 
 def matrix(block: Tensor, kind: str = "gram") -> np.ndarray:
-    """Of a kind in `KINDS`: (1, C, H, W) -> (C, C). Covariance is the mean over positions, numpy's with `bias=True`.
+    """The matrix of a layer, of a kind in `KINDS`: (1, C, H, W) -> (C, C). `ValueError` for an unknown kind.
 
-    A channel that is the same at all positions has no correlation: its row and column are 0, the diagonal too.
+    The covariance is divided by the number of positions, as `numpy.cov` does with `bias=True`. A channel that has the
+    same value at all positions has no correlation: its row and column are 0, and so is its entry on the diagonal.
     """
     found = costs.style_matrix(_factors(block, kind))[0].numpy()
     return found.clip(-1, 1) if kind == "correlation" else found
 
 
 def product_map(block: Tensor, k: int, m: int, kind: str = "gram") -> np.ndarray:
-    """a[.., k] * a[.., m], whose sum over positions is the matrix entry (k, m): (1, C, H, W) -> (H, W).
+    """The product of channels k and m at each position; its sum is the matrix entry (k, m): (1, C, H, W) -> (H, W).
 
-    For the covariance the channels' means are subtracted first and the product divided by the number of positions;
-    for the correlation also by both standard deviations.
+    For the covariance, both means are subtracted first and the product is divided by the number of positions. For the
+    correlation, it is also divided by both standard deviations. `ValueError` for an unknown kind or channel.
     """
     _check_channels(block, k, m)
     first, second = _factors(block[:, [k, m]], kind)[0]
@@ -72,13 +74,13 @@ def product_map(block: Tensor, k: int, m: int, kind: str = "gram") -> np.ndarray
 
 
 def activation_map(block: Tensor, k: int) -> np.ndarray:
-    """Where channel k fires, and how strongly: (1, C, H, W) -> (H, W)."""
+    """The activations of channel k: (1, C, H, W) -> (H, W). `ValueError` for an unknown channel."""
     _check_channels(block, k)
     return block[0, k].numpy().copy()  # a copy: a view would keep the whole block alive
 
 
 def order(block: Tensor, ordering: str = "index") -> np.ndarray:
-    """Channel numbers in an order of `ORDERINGS`: (1, C, H, W) -> permutation (C)."""
+    """Channel numbers in an order of `ORDERINGS`: (1, C, H, W) -> permutation (C,). `ValueError` for an unknown one."""
     if ordering == "similarity":
         return order_by_similarity(matrix(block, "correlation"))
     if ordering == "energy":
@@ -89,14 +91,15 @@ def order(block: Tensor, ordering: str = "index") -> np.ndarray:
 
 
 def order_by_energy(style_matrix: np.ndarray) -> np.ndarray:
-    """The largest entry of the diagonal first: (C, C) -> permutation (C)."""
+    """Channel numbers by their entry on the diagonal, the largest first: (C, C) -> permutation (C,)."""
     return np.argsort(-np.diag(style_matrix), kind="stable")
 
 
 def order_by_similarity(correlation: np.ndarray) -> np.ndarray:
-    """Average linkage on 1 - r, its leaves so that neighbours differ least: (C, C) -> permutation (C).
+    """Channel numbers with similar channels next to each other: (C, C) -> permutation (C,).
 
-    Bar-Joseph et al. 2001, a tenth of a second for 512 channels. Constant channels, which resemble none, come last.
+    Hierarchical clustering with average linkage on the distance 1 - r, its leaves in the optimal order of Bar-Joseph
+    et al. 2001. It takes 0.1 s for 512 channels. Constant channels have no correlation and come last.
     """
     lives = np.diag(correlation) > 0
     alive, dead = np.flatnonzero(lives), np.flatnonzero(~lives)
@@ -111,10 +114,10 @@ def order_by_similarity(correlation: np.ndarray) -> np.ndarray:
 
 
 def strongest_pairs(block: Tensor, kind: str = "gram", count: int = 10) -> tuple[Pair, ...]:
-    """Pairs of different channels by the size of their entry, the largest first, whatever its sign.
+    """At most `count` pairs of different channels by the absolute value of their matrix entry, the largest first.
 
-    Correlations count among the channels with some variance only (`QUIET`): two that fire once, at the same spot,
-    correlate perfectly and mean nothing.
+    For the correlation, channels with little variance (`QUIET`) are left out: two channels that fire only once, at the
+    same position, have a correlation of 1 by chance.
     """
     entries = matrix(block, kind)
     size = np.triu(np.abs(entries), 1)
@@ -128,29 +131,29 @@ def strongest_pairs(block: Tensor, kind: str = "gram", count: int = 10) -> tuple
 
 
 def correlation(block: Tensor, k: int, m: int) -> float:
-    """Of two channels, -1 to 1; 0 when one of them is the same everywhere."""
+    """Correlation of two channels over positions, -1 to 1; 0 when one of them is constant."""
     return float(np.clip(product_map(block, k, m, "correlation").sum(dtype=np.float64), -1, 1))
 
 
 def relation(block: Tensor, k: int, m: int) -> str:
-    """A plain sentence on what two channels have to do with each other."""
+    """A sentence for the page that says how two channels are related. `ValueError` for an unknown channel."""
     _check_channels(block, k, m)
     for channel in (k, m):
         if not block[0, channel].any():
             return f"Channel {channel} never fires in this picture."
     if k == m:
-        return f"Channel {k} with itself: the entry on the diagonal is how much it fires altogether."
+        return f"Channel {k} with itself: the entry on the diagonal measures how strongly it fires in total."
     variance = _moments(block[:, [k, m]])[1].flatten()
     for channel, spread in zip((k, m), variance, strict=True):
         if spread == 0:
-            return f"Channel {channel} is the same everywhere in this picture: it goes along with no other."
+            return f"Channel {channel} is the same everywhere in this picture: it varies with no other channel."
     r = correlation(block, k, m)
-    words = next(words for lowest, words in RELATIONS if r >= lowest)
-    return f"{words.format(k=k, m=m)} (correlation {r:.2f})."
+    sentence = next(sentence for lowest, sentence in RELATIONS if r >= lowest)
+    return f"{sentence.format(k=k, m=m)} (correlation {r:.2f})."
 
 
 def _factors(block: Tensor, kind: str) -> Tensor:
-    """Activations made such that their style matrix is the matrix of this kind: (1, C, H, W) -> same."""
+    """Activations scaled so that their style matrix is the matrix of this kind: (1, C, H, W) -> same shape."""
     if kind == "gram":
         return block
     if kind not in KINDS:
@@ -163,9 +166,9 @@ def _factors(block: Tensor, kind: str) -> Tensor:
 
 
 def _moments(block: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel over positions, (1, C, 1, 1); a variance that is only rounding is 0.
+    """Mean and variance of each channel over positions, (1, C, 1, 1); a variance that is only rounding is set to 0.
 
-    Apart from `costs.mean_and_covariance`: the covariance of 512 channels would be 512 times the work.
+    `costs.mean_and_covariance` would compute all pairs of channels, 512 times the work for 512 channels.
     """
     mean = block.mean((2, 3), keepdim=True, dtype=torch.float64).to(block.dtype)
     variance = (block - mean).square().mean((2, 3), keepdim=True)

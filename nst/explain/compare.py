@@ -27,7 +27,7 @@ Matrices = Mapping[str, np.ndarray]  # kind -> (C, C); "gram" is divided by the 
 
 @dataclass(frozen=True)
 class LayerComparison:
-    """A layer's matrices for three pictures, and how far its style is off: 0 is the style's, 1 is none at all."""
+    """A layer's matrices for three pictures, and its style cost: 0 for the style picture, 1 for a matrix of zeros."""
 
     content: Matrices
     style: Matrices
@@ -36,7 +36,7 @@ class LayerComparison:
     after: float  # J_style[l] of the result, balanced
 
     def difference(self, kind: str = "gram") -> np.ndarray:
-        """What the result's matrix lacks (below 0) or has too much (above): (C, C)."""
+        """The result's matrix minus the style's: below 0 where the result has too little, (C, C)."""
         return self.result[kind] - self.style[kind]
 
 
@@ -48,7 +48,7 @@ class Comparison:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the matrices hold, about 22 MB for the five style layers."""
+        """Memory of all matrices, bytes: about 22 MB for the five style layers."""
         parts = (part for layer in self.layers.values() for part in (layer.content, layer.style, layer.result))
         return sum(matrix.nbytes for part in parts for matrix in part.values())
 
@@ -63,9 +63,10 @@ def compare(
     layers: Iterable[str] = tuple(STYLE_LAYER_WORDS),
     longer_px: int = LONGER_PX,
 ) -> Comparison:
-    """Scale the pictures as a run with these settings does, and measure them as it does, in float32 on the CPU.
+    """Scale and measure the pictures as a run with these settings does, but in float32 on the CPU.
 
-    Transparent parts count as white here; a run leaves them out.
+    `longer_px` replaces the size of the settings. Transparent parts count as white here; a run leaves them out.
+    `ValueError` for a picture that cannot be read, and for an unknown layer.
     """
     asked = tuple(layers)
     chosen = replace(settings or Settings(), size=longer_px)
@@ -79,12 +80,12 @@ def compare(
     extractor = FeatureExtractor(asked, chosen.backbone, chosen.pooling, replicate_edges=True)
     measured = [
         _measured(extractor(image)) for image in (inputs.photo, inputs.paintings[0], pictures.to_tensor(fitted))
-    ]  # one after another: the activations of each are freed before those of the next
+    ]  # one after another, so that the activations of one picture are freed before those of the next are computed
     return Comparison({layer: _layer(*(picture[layer] for picture in measured)) for layer in asked})
 
 
 def _measured(activations: Mapping[str, Tensor]) -> dict[str, dict[str, np.ndarray]]:
-    """The matrices of each layer by kind."""
+    """Activations by layer -> matrices by layer and kind."""
     found = {}
     for layer, block in activations.items():
         kinds = {kind: channels.matrix(block, kind) for kind in channels.KINDS}
@@ -95,6 +96,6 @@ def _measured(activations: Mapping[str, Tensor]) -> dict[str, dict[str, np.ndarr
 
 def _layer(content: Matrices, style: Matrices, result: Matrices) -> LayerComparison:
     photo, target, product = (torch.from_numpy(picture["gram"]) for picture in (content, style, result))
-    energy = float(costs.style_matrix_cost(target, torch.zeros_like(target))) or math.inf  # as the run balances
+    energy = float(costs.style_matrix_cost(target, torch.zeros_like(target))) or math.inf  # the run's balance
     before, after = (float(costs.style_matrix_cost(target, matrix)) / energy for matrix in (photo, product))
     return LayerComparison(content, style, result, before, after)

@@ -1,6 +1,6 @@
-"""What the network sees in a picture: activations, and the patches that excite a channel most (Zeiler & Fergus 2013).
+"""Activations of a picture, and the patches that excite a channel most (Zeiler & Fergus 2013).
 
-`nst.channels` turns the activations of a layer into matrices, orders and pairs.
+`nst.explain.channels` turns the activations of a layer into matrices, orders and pairs.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from nst.images.decode import on_white
 from nst.settings import LIMITS, STYLE_LAYER_WORDS, layer_names
 
 LONGER_PX = 384
-LARGEST_PX = 1024  # its activations take 1 GB
+LARGEST_PX = 1024  # the activations of all layers then take 1 GB
 STYLE_LAYERS = tuple(STYLE_LAYER_WORDS)
-APART = 1 / 24  # of the longer side: two strongest patches of a channel are at least so far apart
+APART = 1 / 24  # share of the longer side: least distance between two of the strongest patches of a channel
 GREY = (128, 128, 128)
 
 
 @dataclass(frozen=True)
 class Look:
-    """A picture at the size it was looked at, and the activations of some layers."""
+    """A picture as the network saw it, and its activations in some layers."""
 
     picture: Image.Image  # RGB
     blocks: Mapping[str, Tensor]  # layer -> (1, C, H, W), float32 on the CPU
@@ -39,11 +39,11 @@ class Look:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the activations hold. At 384 x 288 px the five style layers take 54 MB, all sixteen 131 MB."""
+        """Memory of the activations, bytes. At 384 x 288 px: 54 MB for the five style layers, 131 MB for all 16."""
         return sum(block.nbytes for block in self.blocks.values())
 
     def block(self, layer: str) -> Tensor:
-        """The activation block of a layer, for the functions of `nst.channels`."""
+        """The activation block of a layer, for the functions of `nst.explain.channels`: (1, C, H, W)."""
         if layer not in self.blocks:
             raise ValueError(f"layer {layer!r} was not looked at; there are {', '.join(self.blocks)}")
         return self.blocks[layer]
@@ -56,16 +56,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Patch:
-    """A position of a layer where a channel fires, and the pixels it looks at there."""
+    """A position of a layer where a channel fires, and its receptive field in the picture."""
 
     row: int
     column: int
     value: float
-    box: Box  # of the receptive field in the look's picture; near an edge it reaches over it
+    box: Box  # the receptive field in `Look.picture`, px; it may reach beyond the picture's edge
 
 
 def relu_layers(backbone: str = "vgg19") -> tuple[str, ...]:
-    """All convolution layers by the names of their relus, which the costs see; the five style layers come first."""
+    """Names of all relu layers, one for each convolution; the five style layers come first."""
     others = (name for name in layer_names(backbone) if name.startswith("relu") and name not in STYLE_LAYERS)
     return *STYLE_LAYERS, *others
 
@@ -75,10 +75,11 @@ def relu_layers(backbone: str = "vgg19") -> tuple[str, ...]:
 def look_at(
     source: pictures.Source, layers: Iterable[str] = STYLE_LAYERS, longer_px: int = LONGER_PX, backbone: str = "vgg19"
 ) -> Look:
-    """Activations of a picture or path, all in one pass and as a run sees them, which scales a style picture so too.
+    """Activations of a picture or path in these layers, scaled as a run scales its style picture to `longer_px`.
 
-    Transparent parts count as white. Computed on the CPU, in a second, so that looking takes no GPU from a run, and in
-    float32. float16 would halve the memory, but activations come within a factor of four of its largest number.
+    Transparent parts count as white. It is computed on the CPU, in about a second, so that no run has to wait for its
+    GPU. float16 would halve the memory, but activations reach a fourth of its largest number. `ValueError` for a
+    picture that cannot be read, an unknown layer, and `longer_px` over `LARGEST_PX`.
     """
     asked = tuple(layers)
     if longer_px > LARGEST_PX:
@@ -92,10 +93,10 @@ def look_at(
 
 
 def strongest_patches(look: Look, layer: str, channel: int, count: int = 9) -> tuple[Patch, ...]:
-    """Where a channel fires most, the strongest first, as receptive fields.
+    """The positions where a channel fires most, with their receptive fields, the strongest first.
 
-    From the second on, only positions count that are at least half a field, and `APART`, from those before, down or
-    across: else all would show one spot. There are fewer than `count` where the channel is silent everywhere else.
+    Two positions are apart by at least half a receptive field and `APART`, vertically or horizontally; otherwise all
+    patches would show the same spot. There are fewer than `count` patches when the channel is 0 everywhere else.
     """
     values = activation_map(look.block(layer), channel)
     field = receptive_field(layer, look.backbone)
@@ -105,7 +106,7 @@ def strongest_patches(look: Look, layer: str, channel: int, count: int = 9) -> t
 
 
 def cut(look: Look, patch: Patch) -> Image.Image:
-    """The patch's pixels, as large as the receptive field: what lies outside the picture is grey."""
+    """The pixels of the patch's receptive field, RGB; the part outside the picture is grey."""
     left, top, right, bottom = patch.box
     piece = Image.new("RGB", (right - left, bottom - top), GREY)
     piece.paste(look.picture, (-left, -top))
@@ -113,9 +114,10 @@ def cut(look: Look, patch: Patch) -> Image.Image:
 
 
 def on_picture(look: Look, layer: str, values: np.ndarray) -> np.ndarray:
-    """A map over a layer's positions at the picture's pixels, linear between the centres of receptive fields.
+    """Scale a map over a layer's positions to the picture's pixels: (h, w) -> (H, W).
 
-    (h, w) -> (H, W). Poolings drop the last pixels that fill no cell; there the nearest position's value is repeated.
+    The map is interpolated linearly between the centres of receptive fields. Pooling drops the last rows and columns
+    that do not fill a cell; there the value of the nearest position is repeated.
     """
     stride = receptive_field(layer, look.backbone).stride
     fine = torch.from_numpy(np.ascontiguousarray(values))[None, None]
@@ -127,7 +129,7 @@ def on_picture(look: Look, layer: str, values: np.ndarray) -> np.ndarray:
 
 
 def _peaks(values: np.ndarray, apart: int, count: int) -> list[tuple[int, int, float]]:
-    """(row, column, value) of the largest values above 0, greedily, no two closer than `apart` both down and across."""
+    """(row, column, value) of the largest values above 0, chosen greedily; no two are within `apart` on both axes."""
     left = values.copy()
     found: list[tuple[int, int, float]] = []
     while len(found) < count and left.max() > 0:

@@ -1,7 +1,7 @@
-"""Giving one picture the colours of another: luminance transfer, linear colour matching, histogram matching.
+"""Give one picture the colours of another: luminance transfer, linear colour matching, histogram matching.
 
 Gatys, Bethge, Hertzmann & Shechtman 2016, "Preserving color in neural artistic style transfer" (arXiv:1606.05897), and
-Gatys et al. 2017. Pictures are sRGB as encoded, which is where those papers work; all statistics are float64.
+Gatys et al. 2017. As in those papers, the values are encoded sRGB, not linear light. All statistics are float64.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def recolour(
 ) -> Tensor:
     """`picture` in the colours of `photo`, by `amount` in [0, 1]: two sRGB (1, 3, H, W) in [0, 1] -> the first's size.
 
-    The sizes may differ, except for "luminance", which takes each pixel's colour from the same place of the photo.
-    Returns `picture` itself for an amount of 0.
+    The sizes may differ, except for "luminance", which takes each pixel's colour from the same position of the photo.
+    Returns `picture` itself for an amount of 0. `ValueError` for an unknown method and an amount outside 0 to 1.
     """
     if method not in METHODS:
         raise ValueError(f"colour method {method!r} is unknown; choose one of {', '.join(METHODS)}")
@@ -107,24 +107,24 @@ def _uniform(weights: Weights) -> bool:
 def linear_map(
     picture: Tensor, photo: Tensor, form: str, picture_weights: Weights = None, photo_weights: Weights = None
 ) -> tuple[Tensor, Tensor]:
-    """A (3, 3) and b (3,), float64, with which A x + b has the mean and covariance of the photo's colours.
+    """A (3, 3) and b (3,), float64: colours A x + b have the mean and covariance of the photo's. Gatys et al. 2016.
 
-    Gatys et al. 2016. Small variances of `picture` are raised, by the least that keeps |A| within MAX_GAIN: the papers'
-    maps are undefined for grey pictures and amplify noise for pale ones.
+    `form` is a key of `LINEAR_FORMS`. Unlike the papers, we raise small variances of `picture` until |A| is within
+    MAX_GAIN: the papers' maps are undefined for grey pictures and amplify the noise of pale ones.
     """
     mean_picture, covariance_picture = mean_and_covariance(picture, picture_weights)
     mean_photo, covariance_photo = mean_and_covariance(photo, photo_weights)
     goal = _power(covariance_photo, 1, _rounding(covariance_photo))
     least = _rounding(covariance_picture)
     matrix = LINEAR_FORMS[form](_power(covariance_picture, 1, least), goal)
-    while torch.linalg.matrix_norm(matrix, 2) > MAX_GAIN:  # ends: |A|^2 <= largest variance of the photo / least
+    while torch.linalg.matrix_norm(matrix, 2) > MAX_GAIN:  # terminates: |A|^2 <= largest variance of the photo / least
         least = 2 * least
         matrix = LINEAR_FORMS[form](_power(covariance_picture, 1, least), goal)
     return matrix, mean_photo - matrix @ mean_picture
 
 
 def _rounding(covariance: Tensor) -> Tensor:
-    """The variance that float rounding may cause, far below that of an 8-bit step: (3, 3) -> ()."""
+    """A variance that rounding of floats may cause; an 8-bit step causes a much larger one: (3, 3) -> ()."""
     return 1e-8 * torch.linalg.matrix_norm(covariance, 2) + 1e-10
 
 
@@ -135,7 +135,7 @@ def _power(covariance: Tensor, exponent: float, least: Tensor | float = 1e-30) -
 
 
 def _cholesky(source: Tensor, target: Tensor) -> Tensor:
-    """A = L_t L_s^-1 with C = L L^T. Gatys et al. 2016. It favours red, the first channel."""
+    """A = L_t L_s^-1 with C = L L^T. Gatys et al. 2016. The result depends on the order of the channels."""
     return torch.linalg.cholesky(target) @ torch.linalg.inv(torch.linalg.cholesky(source))
 
 
@@ -145,7 +145,7 @@ def _pca(source: Tensor, target: Tensor) -> Tensor:
 
 
 def _symmetric(source: Tensor, target: Tensor) -> Tensor:
-    """A = C_s^-1/2 (C_s^1/2 C_t C_s^1/2)^1/2 C_s^-1/2, which moves colours least (Monge-Kantorovich).
+    """A = C_s^-1/2 (C_s^1/2 C_t C_s^1/2)^1/2 C_s^-1/2: of all A, it changes colours least (Monge-Kantorovich).
 
     Pitie & Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer".
     """
@@ -167,8 +167,8 @@ def match_histogram(
 ) -> Tensor:
     """`picture` with the photo's distribution along each principal axis of its colours: sRGB (1, 3, H, W) -> same.
 
-    Red, green and blue are correlated, so matching each of them alone makes new colours. Matching along the photo's
-    principal axes, after linear matching, does not.
+    Red, green and blue are correlated, so matching each of them separately creates colours that the photo does not
+    have. Matching along the photo's principal axes, after linear matching, avoids that.
     """
     axes = torch.linalg.eigh(mean_and_covariance(photo, photo_weights)[1]).eigenvectors
     matrix, offset = linear_map(picture, photo, "symmetric", picture_weights, photo_weights)
@@ -188,12 +188,12 @@ def quantile_curve(
     (x, share), (target_x, target_share) = _histogram(source, source_weights), _histogram(target, target_weights)
     rank, target_rank = share.cumsum(0) - share / 2, target_share.cumsum(0) - target_share / 2
     y = _gentle(x, _interpolate(rank, target_rank, target_x), steepest)
-    return x, y + (target_share @ target_x - share @ y)  # restores the mean, which a limited slope shifts
+    return x, y + (target_share @ target_x - share @ y)  # restore the mean, because the limited slope has shifted it
 
 
 def _histogram(values: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Mean of the values in each bin that has any, and its share of all: (1, H, W) -> two (K,), float64."""
-    counted, share = values, None  # unweighted bins are counted in integers, twice as fast
+    """Mean value and share of the pixels of each bin that is not empty: (1, H, W) -> two (K,), float64."""
+    counted, share = values, None  # without weights pixels are counted as integers, which takes half the time
     if not _uniform(weights):
         counted = values.where(
             weights[0] > 0, (values * weights[0]).sum() / weights.sum()
@@ -210,13 +210,13 @@ def _histogram(values: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
 
 
 def _bins(values: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions of values between low and high, in bins, and the bins' numbers: (...) -> two (...)."""
+    """Position of each value between low and high, in units of a bin, and the number of its bin: (...) -> two (...)."""
     place = (values - low).mul_(BINS / (high - low).clamp_min(1e-6))
     return place, place.long().clamp_(0, BINS - 1)
 
 
 def _along(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The polyline x, y at each of the values, read from a table; beyond its ends it is continued straight."""
+    """The polyline through x, y at each of the values, from a table; its end segments extend beyond its ends."""
     table = _interpolate(torch.lerp(x[0], x[-1], torch.linspace(0, 1, BINS + 1).to(x)), x, y).to(values.dtype)
     place, bins = _bins(values, x[0].to(values.dtype), x[-1].to(values.dtype))
     return table[bins].lerp_(table[bins + 1], place.sub_(bins))

@@ -1,4 +1,4 @@
-"""From the colour space that a file declares by numbers, without an ICC profile, to sRGB, as Chromium shows it.
+"""Convert to sRGB, as Chromium does, from a colour space that a file declares by numbers instead of an ICC profile.
 
 The numbers are code points of ITU-T H.273 (cICP of PNG, nclx of AVIF and HEIF), or a gamma and chromaticities (gAMA and
 cHRM of PNG, W3C PNG 3rd edition, section 4.3).
@@ -16,10 +16,10 @@ from PIL import Image
 Floats = NDArray[np.float32]
 Curve = Callable[[Floats], Floats]  # encoded values in [0, 1] -> light
 
-BAND_PIXELS = 1 << 20  # converted at once: 12 MiB as float32
-LIKE_SRGB = 0.05  # a lone gamma this close to 1 / 2.2, relatively, means sRGB: libpng's threshold, and Chromium's
+BAND_PIXELS = 1 << 20  # pixels converted at once: 12 MiB as float32
+LIKE_SRGB = 0.05  # a gamma alone means sRGB within this relative distance of 1 / 2.2 (libpng, Chromium)
 WHITE_NITS = 203  # HDR reference white, ITU-R BT.2408
-PEAK = 1000 / WHITE_NITS  # the brightest light of an HDR picture that does not tell its own, in units of that white
+PEAK = 1000 / WHITE_NITS  # assumed brightest light of an HDR picture, in units of the reference white
 
 D65 = (0.3127, 0.3290)
 DCI_WHITE = (0.314, 0.351)
@@ -47,27 +47,27 @@ def _power(exponent: float) -> Curve:
 
 
 def _toe(exponent: float, offset: float, slope: float, knee: float) -> Curve:
-    """A power law that is straight near black, as of SMPTE 240M and sRGB."""
+    """A power law with a linear part near black, as in SMPTE 240M and sRGB."""
     return lambda values: np.where(
         values < knee, values / slope, ((values + offset) / (1 + offset)).clip(0) ** exponent
     )
 
 
 def _pq(values: Floats) -> Floats:
-    """SMPTE ST 2084, in units of the reference white."""
+    """SMPTE ST 2084 (PQ): light in units of the reference white."""
     power = values ** (32 / 2523)
     return (10_000 / WHITE_NITS) * ((power - 107 / 128).clip(0) / (2413 / 128 - 2392 / 128 * power)) ** (8192 / 1305)
 
 
 def _hlg(values: Floats) -> Floats:
-    """Scene light of ARIB STD-B67 in [0, 1]."""
+    """ARIB STD-B67 (HLG): light of the scene in [0, 1]."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12)
 
 
 _SRGB_CURVE = _toe(2.4, 0.055, 12.92, 0.04045)
-VIDEO = (1, 6, 11, 14, 15)  # the camera curves of BT.709 and its kin
-# By H.273 code point. What a camera encoded with BT.709 is shown with the 2.4 of a studio's display (BT.1886).
+VIDEO = (1, 6, 11, 14, 15)  # code points of the camera curves: BT.709 and similar ones
+# By H.273 code point. Pictures encoded with a camera curve are shown with gamma 2.4, as on a studio display (BT.1886).
 TRANSFERS: dict[int, Curve] = {
     **dict.fromkeys(VIDEO, _power(2.4)),
     4: _power(2.2),
@@ -83,21 +83,21 @@ TRANSFERS: dict[int, Curve] = {
 
 @dataclass(frozen=True)
 class Space:
-    """How a picture's values become light: the curve of each channel, and what the channels stand for."""
+    """A colour space: the curve from encoded values to light, and the chromaticities of white and the channels."""
 
     curve: Curve
     primaries: tuple[float, ...] = SRGB  # x, y of white, red, green, blue
 
     @classmethod
     def of_code_points(cls, primaries: int, transfer: int) -> Space | None:
-        """The space of these H.273 code points; None where one of them is left open or unknown."""
+        """The space of these H.273 code points; None where one of them is unspecified or unknown."""
         if primaries not in PRIMARIES or transfer not in TRANSFERS:
             return None
         return cls(TRANSFERS[transfer], PRIMARIES[primaries])
 
     @classmethod
     def of_gamma(cls, gamma: float, chromaticities: tuple[float, ...] | None) -> Space | None:
-        """The space of a PNG's gAMA and cHRM; None for sRGB, and for what cannot be a colour space."""
+        """The space of a PNG's gAMA and cHRM; None for sRGB, and for numbers that define no colour space."""
         if gamma <= 0:
             return None
         if chromaticities is None:
@@ -118,7 +118,7 @@ class Space:
 
 
 def to_srgb(image: Image.Image, space: Space) -> Image.Image:
-    """RGB in `space` -> RGB in sRGB, in bands of rows so that memory stays flat."""
+    """RGB in `space` -> RGB in sRGB, converted in bands of rows, which limits the memory."""
     light = space.curve(np.arange(256, dtype=np.float32) / 255).astype(np.float32)
     encode = _encoding_table()
     values = np.array(image)  # (H, W, 3) uint8, converted in place
@@ -133,19 +133,19 @@ def to_srgb(image: Image.Image, space: Space) -> Image.Image:
 
 
 def _encoding_table(steps: int = 1 << 14) -> NDArray[np.uint8]:
-    """sRGB's curve in whole numbers, for light in [0, 1] that is rounded down to one of so many steps."""
+    """sRGB values (0 to 255) for light in [0, 1] divided into `steps` equal intervals: (steps,)."""
     light = (np.arange(steps) + 0.5) / steps
     encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.rint(encoded * 255).astype(np.uint8)
 
 
 def _tone_mapped(light: Floats, space: Space) -> Floats:
-    """Linear BT.2020 (..., 3) -> the same, brought into [0, 1] by one factor for each pixel, so that hues stay.
+    """Linear BT.2020 (..., 3) -> the same in [0, 1]. One factor for each pixel keeps its hue.
 
     The reference white tone mapping operator of SMPTE ST 2094-50 for a display without headroom: half the light up to
     the reference white, then a quadratic Bezier curve from (1, 1/2) to (PEAK, 1).
     """
-    if space.curve is _hlg:  # ITU-R BT.2100: the scene's light as a display of 1000 nits shows it
+    if space.curve is _hlg:  # ITU-R BT.2100: light of the scene -> light of a display of 1000 nits
         luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)
         light = light * (PEAK * luminance.clip(1e-6) ** 0.2)[..., None]
     brightest = light.max(-1, keepdims=True).clip(1e-6, PEAK)
@@ -157,7 +157,7 @@ def _tone_mapped(light: Floats, space: Space) -> Floats:
 
 
 def _between(source: tuple[float, ...], target: tuple[float, ...]) -> Floats:
-    """The matrix (3, 3) from linear light of one space to that of another, whites adapted after Bradford."""
+    """The matrix (3, 3) from linear light of one space to that of another, with Bradford's adaptation of white."""
     return (np.linalg.inv(_to_xyz(target)) @ _adaptation(source[:2], target[:2]) @ _to_xyz(source)).astype(np.float32)
 
 
@@ -172,6 +172,6 @@ def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
 
 
 def _adaptation(source: tuple[float, ...], target: tuple[float, ...]) -> NDArray[np.float64]:
-    """XYZ under one white -> XYZ under another, (3, 3)."""
+    """Bradford's matrix from XYZ under one white to XYZ under another, (3, 3)."""
     gains = (BRADFORD @ _xyz(*target)) / (BRADFORD @ _xyz(*source))
     return np.linalg.inv(BRADFORD) @ np.diag(gains) @ BRADFORD

@@ -1,4 +1,4 @@
-"""What Pillow cannot read of a file's container, or trips over: chunks of PNG (W3C PNG, 3rd edition), boxes of AVIF."""
+"""Parts of files that Pillow ignores or refuses: chunks of PNG (W3C PNG, 3rd edition) and boxes of AVIF."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Container, Iterator
 from typing import Any, BinaryIO
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST_PROFILE = 8_000_000  # bytes of an ICC profile, unpacked, and of any chunk that is looked into: libpng's limit
+LARGEST_PROFILE = 8_000_000  # bytes of an unpacked ICC profile, and of a chunk that is examined: libpng's limit
 LARGEST_UNPACKED = 1 << 20  # bytes of a text or profile, unpacked: Pillow refuses a file that has more
 LARGEST_META = 1 << 24  # bytes of the box that describes the pictures of an AVIF file
 COLOUR = (b"iCCP", b"cICP", b"sRGB", b"gAMA", b"cHRM")
 ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 ORIENTING = (b"exif", b"Raw profile type exif", b"XML:com.adobe.xmp")  # keywords of texts that may tell which way is up
-LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"acTL": 8, b"fcTL": 26}  # Pillow refuses shorter ones
+LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"acTL": 8, b"fcTL": 26}  # Pillow fails on shorter chunks
 UNSPECIFIED, BT709, SRGB_CURVE = 2, 1, 13  # code points of ITU-T H.273
-VIDEO_CURVES = (1, 6, 14, 15)
+VIDEO_CURVES = (1, 6, 14, 15)  # code points of cameras' transfer curves
 
 
 def readable_png(file: BinaryIO, texts: Container[bytes] = ORIENTING) -> tuple[BinaryIO, dict[str, Any]]:
@@ -48,7 +48,7 @@ def _filtered(file: BinaryIO, texts: Container[bytes], animated: bool) -> tuple[
             content = _content(file, start, end)
             keep = content is not None and (before_pixels or kind not in COLOUR) and _is_harmless(kind, content, texts)
             if kind in ANIMATION and not keep:
-                return _filtered(file, texts, animated=False)  # what is left of it has a gap
+                return _filtered(file, texts, animated=False)  # drop the whole animation: a part of it is missing
             if content is not None and before_pixels:
                 info |= _colour(kind, content)
         if not keep and copy is None:
@@ -64,7 +64,7 @@ def _filtered(file: BinaryIO, texts: Container[bytes], animated: bool) -> tuple[
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of each chunk; a last one without a kind stands for a rest that holds no whole chunk."""
+    """Kind, start and end of each chunk. A rest of the file that is no whole chunk comes last, with the kind b""."""
     size = file.seek(0, io.SEEK_END)
     start = len(PNG_SIGNATURE)
     while start < size:
@@ -84,7 +84,7 @@ def _is_ancillary(kind: bytes) -> bool:
 
 
 def _content(file: BinaryIO, start: int, end: int) -> bytes | None:
-    """A chunk's content; None when its checksum is wrong, or when it is too large to be looked into."""
+    """A chunk's content; None when its checksum is wrong, or when it is over `LARGEST_PROFILE`."""
     if end - start > LARGEST_PROFILE:
         return None
     file.seek(start + 4)
@@ -98,7 +98,7 @@ def _append(copy: BinaryIO, file: BinaryIO, start: int, end: int) -> None:
 
 
 def _is_harmless(kind: bytes, content: bytes, texts: Container[bytes]) -> bool:
-    """Whether Pillow reads this ancillary chunk without refusing the file or taking a text for something else."""
+    """Whether this ancillary chunk can stay: Pillow neither refuses the file for it nor misreads it."""
     if kind in (b"tEXt", b"zTXt", b"iTXt"):
         keyword, _, rest = content.partition(b"\0")
         packed = {b"tEXt": b"", b"zTXt": rest[1:], b"iTXt": rest[2:].split(b"\0", 2)[-1] if rest[:1] != b"\0" else b""}
@@ -127,7 +127,7 @@ def _profile(content: bytes) -> bytes | None:
 
 
 def unpacked(packed: bytes, most: int) -> bytes | None:
-    """A zlib stream's content; None when it is damaged or has more bytes than `most`. Memory: `most` at most."""
+    """The content of a zlib stream; None when it is damaged or over `most` bytes. No more than `most` is unpacked."""
     stream = zlib.decompressobj()
     try:
         content = stream.decompress(packed, most)
@@ -137,9 +137,9 @@ def unpacked(packed: bytes, most: int) -> bytes | None:
 
 
 def avif_code_points(file: BinaryIO) -> tuple[int, int] | None:
-    """H.273 primaries and transfer that an AVIF or HEIF file (ISO 23008-12) declares for its picture; None without.
+    """H.273 primaries and transfer that an AVIF or HEIF file (ISO 23008-12) declares for its picture, or None.
 
-    What is unspecified means sRGB, and so do the camera curves, as Chromium reads these files.
+    As in Chromium, unspecified values and the camera curves mean sRGB.
     """
     meta = next((body for kind, body in _boxes(_head(file)) if kind == b"meta"), b"")[4:]
     children = dict(_boxes(meta))
@@ -157,13 +157,13 @@ def avif_code_points(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def normal_code_points(primaries: int, transfer: int) -> tuple[int, int]:
-    """Code points of nclx as Chromium takes them: sRGB where they are unspecified, and for the camera curves."""
+    """Code points of nclx as Chromium interprets them: unspecified values and the camera curves mean sRGB."""
     curve = SRGB_CURVE if transfer in (UNSPECIFIED, *VIDEO_CURVES) else transfer
     return BT709 if primaries == UNSPECIFIED else primaries, curve
 
 
 def _head(file: BinaryIO) -> bytes:
-    """The beginning of a file, in which its boxes of metadata are."""
+    """The beginning of a file, which holds its boxes of metadata."""
     file.seek(0)
     head = file.read(LARGEST_META)
     file.seek(0)
@@ -186,12 +186,12 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _primary(pitm: bytes) -> int:
-    """Number of the item that is the picture."""
+    """Number of the item that is the main picture, from the body of a pitm box."""
     return struct.unpack_from(">I" if pitm[0] else ">H", pitm, 4)[0]
 
 
 def _associated(ipma: bytes, item: int) -> list[int]:
-    """Numbers, from 1, of the properties of one item."""
+    """Numbers, from 1, of the properties of one item, from the body of an ipma box."""
     version, wide = ipma[0], ipma[3] & 1
     (count,) = struct.unpack_from(">I", ipma, 4)
     place = 8

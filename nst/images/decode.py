@@ -1,4 +1,4 @@
-"""From any mode, colour space and bit depth of a file to sRGB of 8 bits, without colours that nobody can see."""
+"""Convert any mode, colour space and bit depth to sRGB of 8 bits, and replace colours under full transparency."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor
 from nst.images import colour_spaces
 from nst.images.colour_spaces import Space
 
-COLOUR_KEYS = ("cicp", "icc_profile", "nclx", "srgb", "gamma", "chromaticity")  # of `Image.info`
+COLOUR_KEYS = ("cicp", "icc_profile", "nclx", "srgb", "gamma", "chromaticity")  # keys of `Image.info`
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # premultiplied -> not
-_EXTENSION_CELLS = 1e6  # the colours under transparency are computed on a grid of this many cells at most
+_STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # mode with premultiplied alpha -> mode without
+_EXTENSION_CELLS = 1e6  # largest number of cells of the grid on which colours under transparency are computed
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
@@ -35,7 +35,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
     colours = None if space else _by_profile(image)
     space = space or _of_code_points(image, "nclx") or _of_gamma(image)
     colours = colours or _by_space(image.convert("RGB"), space)
-    colours.info = {}  # no orientation, place or profile is kept
+    colours.info = {}  # drop orientation, place and profile
     if alpha:
         colours.putalpha(alpha)
     return colours
@@ -58,7 +58,7 @@ def _by_space(colours: Image.Image, space: Space | None) -> Image.Image:
 
 
 def _from_numbers(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float greyscale -> L or LA: white is the largest of 1, 255 and 65535 that the values need."""
+    """16-bit, 32-bit and float greyscale -> L or LA. White is the least of 1, 255 and 65535 that no value exceeds."""
     numbers = np.asarray(image)
     values = np.nan_to_num(numbers.astype(np.float32), posinf=np.nan)
     if image.mode.startswith("I;16"):
@@ -74,16 +74,16 @@ def _from_numbers(image: Image.Image) -> Image.Image:
 
 
 def _by_profile(image: Image.Image) -> Image.Image | None:
-    """sRGB as the ICC profile says, mode RGB; None when there is no profile or it does not fit the picture."""
+    """Convert to sRGB by the ICC profile, mode RGB; None when there is no profile or it does not fit the picture."""
     embedded = image.info.get("icc_profile")
-    if not embedded or image.mode == "LAB":  # Pillow itself knows what LAB means
+    if not embedded or image.mode == "LAB":  # Pillow converts LAB without a profile
         return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded))
         space = profile.profile.xcolor_space.strip()
         if image.mode == "CMYK":
             readable_as = {"CMYK": "CMYK"}[space]
-        else:  # the profile of a grey picture is one for grey, or carelessly one for RGB
+        else:  # some programs give a grey picture a profile for RGB
             readable_as = {"RGB": "RGB", "GRAY": "L" if image.mode in ("1", "L", "LA") else None}[space]
         return ImageCms.profileToProfile(image.convert(readable_as), profile, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, KeyError):
@@ -91,13 +91,13 @@ def _by_profile(image: Image.Image) -> Image.Image | None:
 
 
 def without_hidden_colours(image: Image.Image) -> Image.Image:
-    """RGBA -> RGBA: where alpha is 0, nearby visible colours run on under it; all else stays as it is."""
+    """RGBA -> RGBA: where alpha is 0, the colour is interpolated from visible colours nearby. Nothing else changes."""
     colours, alpha = image.convert("RGB"), image.getchannel("A")
     cell_px = max(2, math.ceil(math.sqrt(image.width * image.height / _EXTENSION_CELLS)))
     weights = torch.from_numpy(np.array(alpha)).float()
     channels = (torch.from_numpy(np.array(channel)) * weights for channel in colours.split())
     cells = _push_pull(torch.stack([_block_sums(values, cell_px) for values in (*channels, weights)]))
-    box = (0, 0, image.width / cell_px, image.height / cell_px)  # the last cells may stand out
+    box = (0, 0, image.width / cell_px, image.height / cell_px)  # the last cells may reach beyond the picture
     extension = Image.fromarray(cells.round().byte().permute(1, 2, 0).numpy()).resize(
         image.size, Image.Resampling.BILINEAR, box
     )
@@ -107,12 +107,12 @@ def without_hidden_colours(image: Image.Image) -> Image.Image:
 
 
 def _block_sums(values: Tensor, side: int) -> Tensor:
-    """(..., H, W) -> (..., ceil(H / side), ceil(W / side)): sums over square blocks, those at the edges cut off."""
+    """(..., H, W) -> (..., ceil(H / side), ceil(W / side)): sums over square blocks, smaller ones at the edges."""
     return F.avg_pool2d(values[None], side, ceil_mode=True, divisor_override=1)[0]
 
 
 def _push_pull(sums: Tensor) -> Tensor:
-    """Fill holes from ever coarser grids, Gortler et al. 1996: weighted sums and weights (3 + 1, H, W) -> (3, H, W)."""
+    """Fill cells of weight 0 from coarser grids (Gortler et al. 1996): sums and weights (3 + 1, H, W) -> (3, H, W)."""
     weights = sums[3:]
     colours = sums[:3] / weights.clamp(min=1)
     if weights.all():

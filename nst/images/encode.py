@@ -1,7 +1,7 @@
-"""Encoding pictures as PNG of 8 or 16 bits, JPEG or WebP, with an sRGB profile and without other metadata.
+"""Encode pictures as PNG of 8 or 16 bits, JPEG or WebP, with an sRGB profile and without other metadata.
 
-16-bit PNG is written here (W3C PNG, 3rd edition): Pillow writes 8 bits per colour at most, and the libraries that write
-16 are large computer vision packages or write no profile.
+This module writes 16-bit PNG itself (W3C PNG, 3rd edition): Pillow writes 8 bits per colour at most, and libraries
+that write 16 bits are large computer vision packages or write no profile.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Picture = Image.Image | np.ndarray  # sRGB: mode RGB or RGBA, or floats (H, W, 3
 
 @dataclass(frozen=True)
 class Format:
-    """A file format of pictures, as the page, the command line and a download need it."""
+    """A file format of pictures: facts for the page, the command line and downloads."""
 
     words: str
     suffixes: tuple[str, ...]  # the first is used for new files
@@ -58,7 +58,7 @@ SRGB_PROFILE = _srgb_profile()
 
 
 def format_of(path: str | os.PathLike[str], bits: int = 8) -> str:
-    """The key in `FORMATS` for a file name's suffix and this many bits per channel."""
+    """The key in `FORMATS` for a file name's suffix and bits per channel. `ValueError` when there is no such format."""
     suffix = Path(path).suffix.lower()
     of_suffix = {form.bits: key for key, form in FORMATS.items() if suffix in form.suffixes}
     if not of_suffix:
@@ -72,7 +72,10 @@ def format_of(path: str | os.PathLike[str], bits: int = 8) -> str:
 
 
 def save(picture: Picture, path: str | os.PathLike[str], bits: int = 8, text: Mapping[str, str] | None = None) -> None:
-    """Write sRGB, mode RGB or RGBA or floats (H, W, 3 or 4) in [0, 1], in the format of the file's suffix."""
+    """Write sRGB, mode RGB or RGBA or floats (H, W, 3 or 4) in [0, 1], in the format of the file's suffix.
+
+    `ValueError` as in `format_of` and `encode`.
+    """
     write(encode(picture, format_of(path, bits), text), path)
 
 

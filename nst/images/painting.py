@@ -1,6 +1,6 @@
-"""The painted picture with what finishes it: colours, mask and transparency.
+"""The painted picture, and the colours, mask and transparency that are applied to it.
 
-It is kept with a result, so that the colours can be changed without a new run.
+A result keeps these parts separate, so that the colours can be changed without a new run.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from nst.settings import Settings
 
 @dataclass(frozen=True)
 class Painting:
-    """All at the size of the result, on the CPU: sRGB (1, 3, H, W), mask and alpha (1, 1, H, W), in [0, 1]."""
+    """The parts of a finished picture, on the CPU, in [0, 1]: sRGB (1, 3, H, W), mask and alpha (1, 1, H, W)."""
 
     painted: Tensor
     photo: Tensor
-    mask: Tensor | None  # 1 where the painting shows; None: everywhere
-    alpha: Tensor | None  # the photo's; None: opaque
-    colour: str = "style"  # as in `Settings`
-    amount: float = 1.0
+    mask: Tensor | None  # 1 where the painting shows, 0 where the photo does; None: the painting shows everywhere
+    alpha: Tensor | None  # the photo's alpha; None: opaque
+    colour: str = "style"  # `Settings.colour`
+    amount: float = 1.0  # `Settings.colour_amount`
     grey: Tensor | None = None  # (1, 1, H or 1, W or 1): how far it is painted in grey; None: not at all
 
     @classmethod
@@ -38,7 +38,7 @@ class Painting:
         settings: Settings,
         grey_styles: Sequence[bool] = (),
     ) -> Painting:
-        """Bring the last step's picture (1, 3, H, W) to the size of the result, with photo and masks (mode L)."""
+        """Scale the last step's picture (1, 3, H, W), the photo and the masks (mode L) to the size of the result."""
         size = result_size(photo, settings)
         colours, alpha = pictures.split(pictures.scaled(photo, size))
         regions = [
@@ -83,7 +83,7 @@ class Painting:
 
 
 def _colours_after(settings: Settings) -> bool:
-    """Whether colours change after the run. For "luminance" always: the style is grey, the photo gives the chroma."""
+    """Whether colours change after the run. For "luminance" always: the painting is grey, the photo has the hue."""
     return settings.colour_when == "after" or settings.colour == "luminance"
 
 

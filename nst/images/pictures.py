@@ -1,4 +1,4 @@
-"""Decoding an uploaded picture to upright sRGB without hidden colours; PIL <-> tensor; sizes of pictures."""
+"""Decode an uploaded picture to upright sRGB without hidden colours; convert PIL <-> tensor; compute sizes, scale."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from nst.images import containers
 from nst.images.decode import COLOUR_KEYS, to_srgb, without_hidden_colours
 from nst.settings import LIMITS
 
-# The formats of photos. Pillow reads thirty more, some with unmaintained parsers; one starts Ghostscript.
+# The formats of photos. Pillow reads 30 other ones, some with unmaintained parsers; one of them starts Ghostscript.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP", "MPO")
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
-SHOWS_COLOURS = 2  # a rank of `_shown`
-LARGEST_TILE = 2048**2  # pixels, of a TIFF that is smaller than its tiles
+SHOWS_COLOURS = 2  # the highest result of `_shown`
+LARGEST_TILE = 2048**2  # pixels; a TIFF's tile may be larger only if the picture is large too
 
 Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, the path of its file, or the file's content
 
@@ -48,10 +48,11 @@ def load(source: Source, name: str = "picture") -> Image.Image:
 
 
 def to_mask(source: Source, name: str = "mask") -> Image.Image:
-    """A picture, a path or a file's content as a mask, mode L: 255 is painted, 0 is not. Errors are those of `load`.
+    """A picture, a path or a file's content as a mask, mode L: 255 is painted, 0 is not.
 
-    The mask is the alpha of a layer whose alpha varies, because such a layer was painted on an empty canvas. Otherwise
-    the mask is the luminance, white being painted. A wholly transparent layer is an empty mask.
+    The mask is the alpha channel if alpha varies, because such a layer was painted on an empty canvas. Otherwise the
+    mask is the luminance: white is painted. A wholly transparent layer is an empty mask. `ValueError` as in `load`,
+    but not for transparency.
     """
     picture = _decode(source, name)
     if picture.mode == "RGBA":
@@ -63,9 +64,9 @@ def to_mask(source: Source, name: str = "mask") -> Image.Image:
 
 
 def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: str = "mask") -> list[Image.Image]:
-    """A layer painted with coloured brushes -> a mask (mode L) for each brush: its pixels are those nearest in colour.
+    """A layer painted with coloured brushes -> a mask (mode L) for each brush, with the pixels nearest to its colour.
 
-    On a layer without transparency the brightest channel says how far a pixel is painted.
+    A mask's value is the layer's alpha, or the brightest of the three channels if the layer has no alpha.
     """
     picture = _decode(source, name)
     colours = np.asarray(picture.convert("RGB"), dtype=np.int32)
@@ -76,21 +77,21 @@ def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: s
 
 
 def header(source: Source, name: str = "picture") -> Image.Image:
-    """The picture with the size of its file's header, not decoded. The caller closes it. Errors are those of `load`."""
+    """The opened picture, whose header is read and whose pixels are not. The caller closes it. Errors as in `load`."""
     picture = source.copy() if isinstance(source, Image.Image) else _open(source, name)
     _check_shape(picture, name)
     return picture
 
 
 def split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """RGB or RGBA -> its colours (RGB) and its alpha (L), None when it is opaque."""
+    """RGB or RGBA -> its colours (RGB) and its alpha (L); the alpha of RGB is None."""
     return picture.convert("RGB"), picture.getchannel("A") if picture.mode == "RGBA" else None
 
 
 def animation_notice(source: Source, name: str = "picture") -> str | None:
-    """A sentence for a file that is an animation, of which `load` uses one frame; None for any other picture.
+    """For an animation, a sentence which says that `load` uses one frame of it; None for any other picture.
 
-    Errors are those of `load`.
+    Errors as in `load`.
     """
     if isinstance(source, Image.Image):
         return None
@@ -101,15 +102,15 @@ def animation_notice(source: Source, name: str = "picture") -> str | None:
 
 
 def _decode(source: Source, name: str) -> Image.Image:
-    """Upright sRGB, RGB or RGBA, without metadata; colours under transparency are still the file's."""
+    """Upright sRGB, RGB or RGBA, without metadata; colours under full transparency are not replaced yet."""
     picture = source if isinstance(source, Image.Image) else _open(source, name)
     _check_shape(picture, name)
     declared = _declared(picture)
     try:
-        if _is_animation(picture) and picture is not source:  # the caller has chosen the frame of a picture
+        if _is_animation(picture) and picture is not source:  # a PIL image stands at the frame that its caller chose
             picture = _first_shown(picture)
         upright = ImageOps.exif_transpose(picture)
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
+    except Exception as error:  # Pillow's decoders raise many kinds of exception for damaged files
         raise _damaged(name) from error
     _check_shape(upright, name)  # again: the headers of some containers give a wrong size
     upright.info |= declared
@@ -117,7 +118,7 @@ def _decode(source: Source, name: str) -> Image.Image:
 
 
 def _declared(picture: Image.Image) -> dict[str, Any]:
-    """What a picture's `info` says of its colours; Pillow forgets some of it when it goes to another frame."""
+    """The part of a picture's `info` about its colours; Pillow drops some of it when it goes to another frame."""
     declared = {key: picture.info[key] for key in COLOUR_KEYS if key in picture.info}
     if nclx := picture.info.get("nclx_profile"):  # of HEIF, from pillow-heif
         points = nclx["color_primaries"], nclx["transfer_characteristics"]
@@ -126,14 +127,14 @@ def _declared(picture: Image.Image) -> dict[str, Any]:
 
 
 def _is_animation(picture: Image.Image) -> bool:
-    """Whether the frames are moments; the further pictures of a TIFF, an MPO or a HEIC are pages, views and depths."""
+    """Whether its frames follow in time. Those of a TIFF, MPO or HEIC do not: they are pages, views or depth maps."""
     return picture.format in ANIMATED_FORMATS and getattr(picture, "is_animated", False)
 
 
 def _first_shown(picture: Image.Image) -> Image.Image:
-    """The first frame of two colours or more, else the first that is not wholly transparent, else the first.
+    """The first frame with several colours; without one, the first that is not wholly transparent; else the first.
 
-    Searched in as many frames as have `LIMITS.megapixels` together; a frame that is damaged ends the search.
+    The search ends when the frames have `LIMITS.megapixels` together, or at a damaged frame.
     """
     picture.load()
     rank = _shown(picture)
@@ -144,7 +145,7 @@ def _first_shown(picture: Image.Image) -> Image.Image:
         try:
             picture.seek(number)
             picture.load()
-        except Exception:  # the end, or a damaged frame
+        except Exception:  # there is no further frame, or it is damaged
             break
         if (found := _shown(picture)) > rank:
             rank, best = found, picture.copy()
@@ -154,7 +155,7 @@ def _first_shown(picture: Image.Image) -> Image.Image:
 
 
 def _shown(frame: Image.Image) -> int:
-    """How much a frame shows: nothing (0), one colour (1) or several (`SHOWS_COLOURS`)."""
+    """How many colours a frame shows: none (0), one (1) or several (`SHOWS_COLOURS`)."""
     seen = frame.convert("RGBA")
     visible = seen.getchannel("A").point([0] + [255] * 255)
     if not visible.getbbox():
@@ -165,11 +166,11 @@ def _shown(frame: Image.Image) -> int:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of `READABLE_FORMATS` that can be read here: HEIC only where pillow-heif is installed."""
+    """The `READABLE_FORMATS` that this installation can read: HEIC needs pillow-heif."""
     with contextlib.suppress(ImportError):
-        from pillow_heif import register_heif_opener  # on first use: importing nst registers nothing
+        from pillow_heif import register_heif_opener  # on first use, so that importing nst registers nothing
 
-        register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)  # none of them is ever shown
+        register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)  # they are never used
     Image.init()
     return tuple(form for form in READABLE_FORMATS if form in Image.OPEN)
 
@@ -181,12 +182,12 @@ def readable_suffixes() -> frozenset[str]:
 
 
 def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
-    """Read the header only. Messages show the file's name, never the rest of the path."""
+    """Open a picture and read its header only. Errors give the file's name, never the rest of the path."""
     if not isinstance(path, (str, os.PathLike, bytes)):
         raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked next
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `_check_shape` applies our own limit
             file, declared = _readable(path)
             picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_formats())
             _check_tiles(picture)
@@ -208,14 +209,14 @@ def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
 def _readable(
     source: str | os.PathLike[str] | bytes,
 ) -> tuple[str | os.PathLike[str] | bytes | BinaryIO, dict[str, Any]]:
-    """The source, or in its place a PNG that Pillow can read, and what the PNG declares of its colours."""
+    """The source, or a copy of a PNG that Pillow can read, and what `Image.info` must say of the PNG's colours."""
     with _file(source) as file:
         readable, declared = containers.readable_png(file)
         return (source if readable is file else readable), declared
 
 
 def _nclx(source: str | os.PathLike[str] | bytes) -> dict[str, Any]:
-    """What an AVIF file declares of its colours besides an ICC profile."""
+    """The H.273 code points that an AVIF file declares, as an entry of `Image.info`; empty without them."""
     with _file(source) as file:
         code_points = containers.avif_code_points(file)
     return {} if code_points is None else {"nclx": code_points}
@@ -226,7 +227,7 @@ def _file(source: str | os.PathLike[str] | bytes) -> BinaryIO:
 
 
 def _check_tiles(image: Image.Image) -> None:
-    """Refuse huge tiles: libtiff allocates a whole tile, and a TIFF of few pixels may declare one of a gigapixel."""
+    """Refuse huge tiles: libtiff allocates a whole tile, and a small TIFF may declare a tile of a gigapixel."""
     tags = getattr(image, "tag_v2", {})
     tile = tags.get(TILE_WIDTH, 0) * tags.get(TILE_LENGTH, 0)
     if tile > max(LARGEST_TILE, 4 * image.width * image.height):
@@ -254,19 +255,19 @@ def _check_shape(image: Image.Image, name: str) -> None:
 
 
 def result_size(picture: Image.Image, longer_px: int) -> tuple[int, int]:
-    """(height, width) of the picture scaled to this longer side; the shorter is 1 px at least."""
+    """(height, width) of the picture scaled to this longer side; the shorter side is 1 px at least."""
     shorter_px = max(1, round(longer_px * min(picture.size) / max(picture.size)))
     return (shorter_px, longer_px) if picture.width >= picture.height else (longer_px, shorter_px)
 
 
 def painting_size(size: tuple[int, int], least_px: int = LIMITS.smallest_side) -> tuple[int, int]:
-    """(height, width) to paint at for a result of this size: the same, or scaled up until the network can see it."""
+    """(height, width) at which a result of this size is painted: no side is under `least_px`, the network's minimum."""
     scale = max(1, least_px / min(size))
     return round(size[0] * scale), round(size[1] * scale)
 
 
 def style_size(picture: Image.Image, longer_px: int, least_px: int = LIMITS.smallest_side) -> tuple[int, int]:
-    """(height, width) with this longer side, but no side under the smallest that the network can see."""
+    """(height, width) of a style picture: its longer side is `longer_px`, or more if a side would be < `least_px`."""
     scale = max(longer_px / max(picture.size), least_px / min(picture.size))
     return round(picture.height * scale), round(picture.width * scale)
 
@@ -287,11 +288,11 @@ def is_grey(picture: Image.Image) -> bool:
 
 def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture at (height, width), antialiased; large uploads are halved first, which saves time and memory."""
-    if picture.mode == "RGBA":  # apart, because Pillow would blacken the colours where alpha is 0
+    if picture.mode == "RGBA":  # colours and alpha separately: Pillow would make colours black where alpha is 0
         colours, alpha = (scaled(part, size) for part in split(picture))
         colours.putalpha(alpha)
         return colours
-    sharp = Image.Resampling.LANCZOS if picture.mode == "RGB" else Image.Resampling.BILINEAR  # which does not ring
+    sharp = Image.Resampling.LANCZOS if picture.mode == "RGB" else Image.Resampling.BILINEAR  # does not overshoot
     return picture.resize(size[::-1], sharp, reducing_gap=3.0)
 
 
@@ -326,8 +327,8 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 def enlarge(image: Tensor, size: tuple[int, int], photo: Tensor) -> Tensor:
     """Enlarge a picture painted from a photo and add the photo's detail that the small size lost.
 
-    (1, 3, h, w) and the photo (1, 3, H, W) -> (1, 3, *size), clamped to [0, 1]. Without the detail a level spends one
-    step in five on finding it again (measured, at equal cost).
+    (1, 3, h, w) and the photo (1, 3, H, W) -> (1, 3, *size), clamped to [0, 1]. Without the detail, a level spends a
+    fifth of its steps on recovering it (measured at equal cost).
     """
     if image.shape[-2:] == size:
         return image

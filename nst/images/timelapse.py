@@ -1,4 +1,4 @@
-"""The run as an animation of a few seconds: the photo turns into the painting, which then stays for a moment.
+"""A run as an animation of a few seconds: the photo turns into the painting, which is then shown for 1.5 s.
 
 WebP and GIF, because Pillow writes them. MP4 would need ffmpeg, which no package of requirements.txt contains.
 """
@@ -19,11 +19,11 @@ from nst.images.pictures import result_size, scaled
 
 FIRST_MS = 500  # how long the photo is shown: long enough to be recognised
 MOTION_MS = 2500  # of all frames between the first and the last together, in equal parts
-SLOWEST_MS = 250  # longest time of one frame between; longer ones look as if the animation had stopped
+SLOWEST_MS = 250  # longest time of one of these frames; with longer ones the animation seems to have stopped
 LAST_MS = 1500  # how long the painting is shown
 TICK_MS = 10  # the unit of time of a GIF
-MOST_FRAMES = 2 + MOTION_MS // (2 * TICK_MS)  # two ticks each: browsers show a frame of one tick for ten
-PALETTE_FRAMES = 4  # frames whose colours make the palette of a GIF
+MOST_FRAMES = 2 + MOTION_MS // (2 * TICK_MS)  # two ticks for each frame: browsers show a frame of one tick for ten
+PALETTE_FRAMES = 4  # number of frames from whose colours the palette of a GIF is made
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ ANIMATION_FORMATS: dict[str, Format] = {
 
 
 class Timelapse:
-    """Collects the pictures of a run as they come, in bounded memory: about 20 MiB with the default limits.
+    """Collects the pictures of a run in bounded memory: about 20 MiB with the default limits.
 
-    The first and the last picture are always kept, and every n-th between; n doubles when `most_frames` is reached.
+    It always keeps the first and the last picture, and every n-th one between them; n doubles when more than
+    `most_frames` would be kept. `ValueError` for limits outside their range.
     """
 
     def __init__(self, most_frames: int = 48, longer_px: int = 384) -> None:
@@ -59,9 +60,9 @@ class Timelapse:
         self.seen = 0
 
     def add(self, picture: Image.Image) -> None:
-        """A copy of the run's next picture, of any size, transparency on white; the same picture again adds nothing."""
+        """Add the run's next picture, of any size; transparent parts become white. A repeated picture is not added."""
         frame = _fitted(picture, self.longer_px)
-        if frame == self.last:  # formats would merge the two
+        if frame == self.last:  # an encoder would merge the two frames
             return
         if self.seen % self.stride == 0:
             self.kept.append(frame)
@@ -72,7 +73,7 @@ class Timelapse:
             self.stride *= 2
 
     def frames(self) -> list[Image.Image]:
-        """RGB pictures from first to last, all as large as the last; none before the first was added."""
+        """RGB pictures from first to last, all with the size of the last one; empty if no picture was added."""
         if self.last is None:
             return []
         chosen = self.kept if self.kept[-1] is self.last else [*self.kept, self.last]
@@ -92,9 +93,10 @@ class Timelapse:
         return strip
 
     def encode(self, format: str = "webp") -> bytes:
-        """The bytes of an animation in one of `ANIMATION_FORMATS` that repeats for ever, 4.5 s long from 12 frames on.
+        """The bytes of an endless animation in one of `ANIMATION_FORMATS`; 4.5 s long with 12 frames or more.
 
-        A format may merge neighbours that look the same to it, which leaves the time as it is.
+        The encoder may merge equal neighbouring frames without changing the total time. `ValueError` for an unknown
+        format, and without a picture.
         """
         if format not in ANIMATION_FORMATS:
             raise ValueError(f"format={format!r} is not known; choose from {', '.join(ANIMATION_FORMATS)}")
@@ -121,7 +123,7 @@ def durations(count: int) -> list[int]:
 
 
 def _fitted(picture: Image.Image, longer_px: int) -> Image.Image:
-    """A copy in RGB whose longer side has `longer_px` pixels at most, without metadata."""
+    """A copy in RGB, without metadata, whose longer side has at most `longer_px` pixels."""
     picture = on_white(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
     frame = scaled(picture, result_size(picture, min(longer_px, max(picture.size))))
     frame.info = {}  # Pillow's encoders would copy comments and more from here
@@ -129,7 +131,7 @@ def _fitted(picture: Image.Image, longer_px: int) -> Image.Image:
 
 
 def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """The 256 colours of a few frames, spread over the run, for all of them: a palette for each would flicker."""
+    """Give all frames one palette of 256 colours from frames spread over the run: separate palettes would flicker."""
     width, height = frames[0].size
     count = min(len(frames), PALETTE_FRAMES)
     together = Image.new("RGB", (width, count * height))

@@ -1,4 +1,4 @@
-"""What tests of batches share: the command, its manifest, and single runs to compare with."""
+"""Shared by tests of batches: the command, its manifest, and single runs to compare with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def arguments(*more: str) -> list[str]:
 
 
 def lines(place: str | Path = "out") -> list[dict]:
-    """The manifest, half lines left out."""
+    """The lines of the manifest, without incomplete ones."""
     found = []
     with contextlib.suppress(FileNotFoundError):
         for line in (Path(place) / NAME).read_text().splitlines():
@@ -35,7 +35,7 @@ def painted(place: str | Path = "out") -> Counter:
 
 
 def assert_like_single_runs(photos: list[str]) -> None:
-    """Every picture in `out` is what the command line makes of its photo alone."""
+    """Every picture in `out` equals a single run of the command line with its photo."""
     for stem in photos:
         assert main([f"in/{stem}.png", "style.png", "-o", "single.png", *QUICK]) == 0
         assert Path(f"out/{stem}.png").read_bytes() == Path("single.png").read_bytes(), stem

@@ -23,7 +23,7 @@ from tests.batch.batches import arguments, asked, lines
 
 
 class Fake:
-    """A worker that answers at once, and dies as often as `mortal` says: by photo, and at its start."""
+    """A worker that answers at once. `mortal` maps a photo, or None for a start, to the number of deaths."""
 
     deaths = (EOFError,)
 
@@ -41,10 +41,10 @@ class Fake:
     def stop(self) -> None:
         self.stopped += 1
 
-    def _answer(self, who: bytes | None, outcome: Outcome | None) -> Future:
+    def _answer(self, cause: bytes | None, outcome: Outcome | None) -> Future:
         future = Future()
-        self.mortal[who] = self.mortal.get(who, 0) - 1
-        future.set_exception(EOFError()) if self.mortal[who] >= 0 else future.set_result(outcome)
+        self.mortal[cause] = self.mortal.get(cause, 0) - 1
+        future.set_exception(EOFError()) if self.mortal[cause] >= 0 else future.set_result(outcome)
         return future
 
 
@@ -123,7 +123,7 @@ def test_a_picture_is_painted_again_when_file_input_or_settings_changed(tmp_path
     (tmp_path / "1.png").write_bytes(b"other")
     assert again() == {"0", "1"}
     assert again(seed=1) == {"0", "1", "2"}
-    assert again() == {"0", "1", "2"}  # those of seed 1 lie there now
+    assert again() == {"0", "1", "2"}  # the pictures of seed 1 are there now
     (tmp_path / "style").write_bytes(b"other style")
     assert again() == {"0", "1", "2"}
     assert again() == set()
@@ -198,7 +198,7 @@ def test_each_gpu_has_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_task_carries_no_path(folder: Path) -> None:
-    """A worker needs no disk in common with the driver."""
+    """A worker does not need the driver's disk."""
     sent: list[Task] = []
     worker = Fake({})
     worker.submit = lambda task: sent.append(task) or Fake.submit(worker, task)

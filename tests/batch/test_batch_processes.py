@@ -1,4 +1,4 @@
-"""Batches are held to single runs of the command line, byte for byte, whatever is killed on the way."""
+"""Batches equal single runs of the command line, byte for byte, even if their processes are killed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_until(holds, seconds: float = 60) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Processes that this one started and that run, by Linux' /proc."""
+    """Child processes of this process that are running, from Linux' /proc."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -60,13 +60,13 @@ def runs(pid: int) -> bool:
 def test_killed_half_way_and_started_again_it_makes_the_pictures_of_single_runs(folder: Path, capsys) -> None:
     first = started("--workers", "1")
     wait_until(lambda: len(painted()) >= 4)
-    helpers = children(first.pid)
+    worker_pids = children(first.pid)
     first.kill()
     first.communicate()
     before = painted()
     assert 4 <= len(before) < len(GOOD)
-    assert helpers
-    wait_until(lambda: not any(map(runs, helpers)), 10)  # nobody goes on painting without a driver
+    assert worker_pids
+    wait_until(lambda: not any(map(runs, worker_pids)), 10)  # without a driver no worker continues
     times = {name: (folder / "out" / name).stat().st_mtime_ns for name in before}
     with (folder / "out" / NAME).open("ab") as file:
         file.write(b'{"output": "p8.png", "photo": "in/p')
@@ -92,13 +92,13 @@ def test_killed_half_way_and_started_again_it_makes_the_pictures_of_single_runs(
 def test_a_signal_leaves_whole_pictures_and_no_process(number: int, code: int, folder: Path) -> None:
     running = started("--workers", "2" if number == signal.SIGINT else "1")
     wait_until(painted)
-    helpers = children(running.pid)
+    worker_pids = children(running.pid)
     os.killpg(running.pid, number) if number == signal.SIGINT else running.send_signal(number)
     _, complaints = running.communicate(timeout=60)
     assert running.returncode == code
     assert "Traceback" not in complaints
     assert "goes on from here" in complaints
-    wait_until(lambda: not any(map(runs, helpers)), 10)
+    wait_until(lambda: not any(map(runs, worker_pids)), 10)
     files = {path.name for path in (folder / "out").iterdir()} - {NAME}
     assert files == set(painted())
     for name in files:

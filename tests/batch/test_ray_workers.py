@@ -1,4 +1,4 @@
-"""Batches on a real Ray cluster of two nodes on this machine, of which one is killed; held to single runs."""
+"""Batches on a real Ray cluster of two nodes, one of which is killed; compared with single runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # tells nobody
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # send no usage statistics
 if os.environ.get("CI"):
-    import ray  # there it must not be missing
+    import ray  # in CI it must be installed
 else:
     ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
 from ray.cluster_utils import Cluster
@@ -33,7 +33,7 @@ COUNT = 12
 
 @pytest.fixture
 def nodes() -> Iterator[Cluster]:
-    """A head that only keeps house, and two nodes that paint."""
+    """A head that does not paint, and two nodes that paint."""
     started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(2):
         started.add_node(num_cpus=CORES)
@@ -59,7 +59,7 @@ def lines() -> list[dict]:
 
 
 def assert_like_single_runs(numbers: Iterable[int]) -> None:
-    """These pictures are what the command line makes of their photos alone, on as many threads as a node has."""
+    """These pictures equal single runs of the command line with as many threads as a node has."""
     threads = torch.get_num_threads()
     torch.set_num_threads(CORES)
     try:
@@ -79,7 +79,7 @@ def test_a_killed_node_loses_no_picture_and_paints_none_twice(
 
     def watched(actor: ray_workers.Actor, task):
         if not sent:
-            ray.get([one.actor.ready.remote("vgg19") for one in crew])  # so that the one to be killed has work too
+            ray.get([one.actor.ready.remote("vgg19") for one in crew])  # so that the node to be killed has work too
         sent.append(task.key)
         return submit(actor, task)
 
@@ -104,7 +104,7 @@ def test_a_killed_node_loses_no_picture_and_paints_none_twice(
     assert f"{COUNT} painted, 0 kept, 1 failed" in capsys.readouterr().out
     written = Counter(line["output"] for line in lines())
     assert written == Counter({f"p{number}.png": 1 for number in range(COUNT)} | {"corrupt.png": 1})
-    assert len(sent) == COUNT + 1 + 1  # only what the dead node had in hand was sent again
+    assert len(sent) == COUNT + 1 + 1  # only the pictures of the dead node were sent again
     assert max(Counter(sent).values()) == driver.TRIES
     assert_like_single_runs(range(0, COUNT, 3))
 

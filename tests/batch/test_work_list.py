@@ -1,4 +1,4 @@
-"""What a batch is asked for: photos, options and rows of a table, and the names of the outputs."""
+"""The work list of a batch: photos, options and rows of a table, and the names of the outputs."""
 
 from __future__ import annotations
 

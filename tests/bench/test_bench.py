@@ -1,4 +1,4 @@
-"""What the benchmark's claims rest on: the same cost on both sides, a right count of operations, a fair goal."""
+"""The benchmark is fair: both sides have the same cost, operations are counted right, the goal is fair."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_operations_are_those_that_torch_counts(
     inputs: Inputs, monkeypatch: pytest.MonkeyPatch, fresh_kernels: None
 ) -> None:
     monkeypatch.setattr(layers, "PACKED_DTYPES", ())  # torch does not count the convolutions of packed weights
-    monkeypatch.setattr(winograd, "FEWEST_PAIRS", math.inf)  # an operation is what a direct convolution takes
+    monkeypatch.setattr(winograd, "FEWEST_PAIRS", math.inf)  # operations are those of a direct convolution
     objective = engine.our_objective(inputs, torch.float32)
     with FlopCounterMode(display=False) as counter:
         objective(inputs.photo)

@@ -23,12 +23,12 @@ def random_block(count: int, height: int = 9, width: int = 7, seed: int = 0) -> 
 
 
 def rows(block: Tensor) -> np.ndarray:
-    """(1, C, H, W) -> (C, HW) float64."""
+    """Activations as a matrix: (1, C, H, W) -> (C, HW), float64."""
     return block[0].flatten(1).double().numpy()
 
 
 def oracle(block: Tensor, kind: str) -> np.ndarray:
-    """By numpy in float64; a channel that is the same everywhere has no correlation."""
+    """The oracle, in numpy and float64; a constant channel has no correlation."""
     a = rows(block)
     if kind == "gram":
         return a @ a.T
@@ -141,7 +141,7 @@ def test_similarity_finds_planted_groups() -> None:
 
 
 def test_similarity_puts_a_chain_of_channels_in_its_order() -> None:
-    """Bumps that wander across the grid: the tree alone would leave its branches either way round."""
+    """Bumps that move across the grid: clustering alone does not decide the direction of each branch."""
     places = torch.randperm(16, generator=torch.Generator().manual_seed(2))
     block = torch.exp(-((torch.arange(48) - 3.0 * places[:, None]) ** 2) / 50).view(1, 16, 6, 8)
     steps = np.diff(places[torch.from_numpy(channels.order(block, "similarity"))])

@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 def bars_of_a_run(photo: Image.Image, style: Image.Image, image: torch.Tensor, settings: Settings) -> list[float]:
-    """J_style[l] of the picture as the run's own objective reports it."""
+    """J_style[l] of the picture, from the objective of a run."""
     inputs = Inputs.of(photo, [style], settings, CPU)
     extractor = FeatureExtractor(settings.layers, settings.backbone, settings.pooling, replicate_edges=True)
     objective = Objective(extractor, Targets.of(inputs, extractor, settings, Level(1, *inputs.size, 1)), settings)
@@ -42,7 +42,7 @@ def test_bars_are_what_the_run_s_objective_reports(change: dict, photo, other_st
 
 
 def test_bars_after_a_run_are_its_last_costs(photo, style) -> None:
-    """But for the rounding of the finished picture to 8 bits."""
+    """Equal except for the rounding of the finished picture to 8 bits."""
     settings = Settings(size=64, steps=8, pyramid=False, precision="float32", device="cpu")
     result = stylise(photo, style, settings)
     found = compare.compare(photo, style, result.image, settings, longer_px=64).layers

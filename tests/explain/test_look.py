@@ -85,7 +85,7 @@ def apart_px(look: Look, layer: str) -> float:
 
 @pytest.mark.parametrize("layer", relu_layers())
 def test_patches_are_where_the_maxima_are(layer: str, seen) -> None:
-    """Brute force: position after position from the largest activation, each one kept if far enough from those kept."""
+    """Brute force: positions from the largest activation on, each kept if far enough from those kept before."""
     field = receptive_field(layer)
     for channel in (loudest(seen, layer), 0, 7):
         values = seen.block(layer)[0, channel].numpy()

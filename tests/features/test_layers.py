@@ -46,7 +46,7 @@ def test_convolution_and_its_gradient(
         found = value_and_gradient(lambda x: convolve(x, kernel, rectify), x)
     for one, other in zip(found, value_and_gradient(plain, x.double()), strict=True):
         assert one.dtype == dtype
-        if (device, dtype) != ("cuda", torch.float64):  # which cuDNN has in the plain order only
+        if (device, dtype) != ("cuda", torch.float64):  # cuDNN has it only in the plain memory order
             assert one.is_contiguous(memory_format=torch.channels_last)
         assert (one - other).norm() <= within * other.norm()
 
@@ -90,7 +90,7 @@ def test_max_pooling_and_its_gradient(dtype: torch.dtype, size: tuple[int, int],
 
 
 def test_pooling_forgets_what_it_pooled() -> None:
-    """A quarter of what a large picture's gradient would otherwise remember."""
+    """It keeps a quarter of the memory that autograd would keep."""
     x = random(1, 5, 8, 8).requires_grad_()
     kept: list[Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):

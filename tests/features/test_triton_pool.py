@@ -1,4 +1,4 @@
-"""The pooling in Triton is torch's: on a GPU, and here as Triton's interpreter runs it."""
+"""Triton's pooling equals torch's: on a GPU, and on a CPU in Triton's interpreter."""
 
 import importlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Winograd's convolution held to torch's direct one in float64, and chosen where it is faster only."""
+"""Winograd's convolution is compared with torch's direct one in float64, and used only where it is faster."""
 
 import math
 
@@ -50,7 +50,7 @@ def test_its_gradient_is_that_of_the_convolution(size: tuple[int, int], dtype: t
 
 
 def test_strips_leave_no_tile_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same numbers however many tiles are worked on at once."""
+    """The result does not depend on how many tiles are computed at once."""
     x, arriving = random(1, 8, 45, 31), random(1, 6, 45, 31, seed=9)
     made = Winograd.of(random(6, 8, 3, 3), random(6))
     whole = made.convolve(x), made.gradient(arriving)

@@ -1,4 +1,4 @@
-"""What the tests of reading pictures share: small files of every format, and what is read back from them."""
+"""Shared by the tests of reading pictures: small files of every format, and reading them back."""
 
 import struct
 import zlib
@@ -42,7 +42,7 @@ def heic(folder: Path, picture: Image.Image, **options) -> Path:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that declares a size and holds next to nothing."""
+    """A PNG that declares a size and has almost no content."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

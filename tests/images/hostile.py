@@ -1,4 +1,4 @@
-"""Files that were made to do harm, for test_hostile.py and test_hostile_memory.py."""
+"""Harmful files for test_hostile.py and test_hostile_memory.py."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def saved(form: str, **options: object) -> bytes:
 
 
 def zeros(mib: int) -> bytes:
-    """So many MiB of zeros, compressed a thousandfold."""
+    """Zeros of this size, MiB, compressed to a thousandth."""
     return zlib.compress(b"\0" * (mib << 20), 9)
 
 
 def tiff(width: int, height: int, tile: int, compression: int = 8) -> bytes:
-    """A TIFF of one black tile; of a large tile only the beginning is there."""
+    """A TIFF of one black tile; of a large tile it holds only the beginning."""
     data = zlib.compress(b"\0" * min(tile, 256) ** 2)
     entries = [
         *((256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, compression), (262, 3, 1), (277, 3, 1)),
@@ -89,7 +89,7 @@ def refused() -> dict[str, bytes]:
 
 @cache
 def harmless() -> dict[str, bytes]:
-    """Files with a picture in them, and something else."""
+    """Files that hold a picture and something harmful."""
     inside = io.BytesIO()
     with zipfile.ZipFile(inside, "w") as archive:
         archive.writestr("payload.html", "<script>SECRET</script>")

@@ -26,7 +26,7 @@ def picture(height: int, width: int, seed: int, spread: float = 0.5) -> Tensor:
 
 
 def noise(height: int, width: int, seed: int) -> Tensor:
-    """Colours anywhere in the gamut, its faces included."""
+    """Colours anywhere in the gamut, also on its faces."""
     values = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     return (1.4 * values - 0.2).clamp(0, 1)
 
@@ -70,7 +70,7 @@ def test_kept_luminance_is_the_picture_s_also_at_the_gamut_s_edge(seed: int) -> 
     result = colour.keep_luminance(image, photo)
     assert (colour.luminance(result) - colour.luminance(image)).abs().max() < 1e-4
     unlimited = photo + colour.luminance(image) - colour.luminance(photo)
-    assert (unlimited.clamp(0, 1) - unlimited).abs().max() > 0.1  # the gamut did bind
+    assert (unlimited.clamp(0, 1) - unlimited).abs().max() > 0.1  # some colours were outside of the gamut
 
 
 def test_kept_luminance_has_the_photo_s_i_and_q_inside_the_gamut_and_its_hue_outside() -> None:
@@ -86,7 +86,7 @@ def test_kept_luminance_has_the_photo_s_i_and_q_inside_the_gamut_and_its_hue_out
     assert np.abs(got - share * wanted).max() < 1e-5
     assert share[~inside].max() < 1
     at_the_edge = np.minimum(pixels(result), 1 - pixels(result)).min(0)
-    assert at_the_edge[~inside].max() < 1e-5  # no greyer than it must be
+    assert at_the_edge[~inside].max() < 1e-5  # no greyer than necessary
 
 
 def test_luminance_of_another_size_is_refused() -> None:
@@ -135,7 +135,7 @@ def test_linear_map_gives_the_photo_s_mean_and_covariance(form: str, seed: int) 
     wanted_mean, wanted_covariance = numpy_statistics(photo)
     assert np.abs(mean - wanted_mean).max() < 1e-6
     assert np.abs(covariance - wanted_covariance).max() < 1e-6
-    assert np.abs(covariance - numpy_statistics(image)[1]).max() > 1e-3  # there was something to do
+    assert np.abs(covariance - numpy_statistics(image)[1]).max() > 1e-3  # the colours differed before
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -257,7 +257,7 @@ def test_curve_treats_dark_and_light_alike() -> None:
     negative_x, negative_y = colour.quantile_curve(-source, -target, steepest=3)
     assert np.abs(np.interp(x, -negative_x.flip(0), -negative_y.flip(0)) - y.numpy()).max() < 5e-3
     free = colour.quantile_curve(source, target, steepest=1e6)[1]
-    assert (y - free).abs().max() > 0.1  # the limit did bind
+    assert (y - free).abs().max() > 0.1  # the limit was reached
 
 
 def test_curve_no_steeper_than_the_limit_is_kept_as_it_is() -> None:
@@ -350,7 +350,7 @@ def test_inputs_are_left_alone_and_precision_is_kept(method: str) -> None:
 
 @st.composite
 def odd_pictures(draw: st.DrawFn, height: int | None = None, width: int | None = None) -> Tensor:
-    """Of a few colours, any size down to one pixel, with constant or equal channels."""
+    """Pictures of a few colours, of any size from one pixel on, with constant or equal channels."""
     height, width = height or draw(st.integers(1, 9)), width or draw(st.integers(1, 9))
     levels = draw(st.sampled_from([1, 2, 5, 255]))
     image = (noise(height, width, draw(st.integers(0, 99))) * levels).round() / levels

@@ -1,4 +1,4 @@
-"""PNG chunks without pixels never cost the picture, and of an animation a frame is used that shows something."""
+"""A PNG is read whatever its chunks without pixels hold; of an animation, a frame that shows something is read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def png(before: bytes = b"", after: bytes = b"", picture: Image.Image | None = N
 
 MEGABYTES = bytes(3 << 20)
 PACKED = zlib.compress(MEGABYTES)
-LARGE_PROFILE = SRGB + bytes(2 << 20)  # ICC readers go by the tags' places
+LARGE_PROFILE = SRGB + bytes(2 << 20)  # ICC readers use the offsets of tags
 HARMLESS = {
     "large packed text": chunk(b"zTXt", b"Comment\0\0" + PACKED),
     "large packed international text": chunk(b"iTXt", b"Comment\0\1\0\0\0" + PACKED),

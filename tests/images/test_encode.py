@@ -15,7 +15,7 @@ LOSSLESS = {"png": 255, "png16": 65535}
 
 
 def every_value(white: int, channels: int) -> np.ndarray:
-    """Floats (H, W, channels) that hold each of 0..white as its share of white, in another order per channel."""
+    """Floats (H, W, channels) that hold each of 0..white divided by white, in another order for each channel."""
     values = np.arange(white + 1).reshape(-1, 256 if white > 255 else 16)
     return np.stack([np.roll(values, 7 * i) for i in range(channels)], -1)
 

@@ -1,4 +1,4 @@
-"""Files that were made to do harm, and what files tell of their owner: sentences, flat memory, no metadata."""
+"""Harmful files are refused with a message, and nothing about a photo's owner is kept."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_ghostscript_and_other_programs_are_out_of_reach() -> None:
 
 
 def with_secrets(form: str) -> bytes:
-    """A photo that says where and by whom it was taken, in every way its format has."""
+    """A photo with place and author in its metadata, in every way that its format has."""
     exif = Image.Exif()
     exif[0x010E] = exif[0x013B] = "SECRET"
     exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 29.5), 29: "SECRET"})
@@ -63,7 +63,7 @@ def with_secrets(form: str) -> bytes:
 
 
 def tells(content: bytes) -> bool:
-    """Whether a file has anything of `with_secrets`, packed or not."""
+    """Whether a file contains any metadata of `with_secrets`, compressed or not."""
     with Image.open(io.BytesIO(content)) as picture:
         picture.load()
         packed = {key: value for key, value in picture.info.items() if key in ("exif", "xmp", "comment")}

@@ -1,4 +1,4 @@
-"""Files that were made to do harm, read in a process of their own: memory stays flat."""
+"""Harmful files are read in a new process, and its memory does not grow."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_guide_counts_nothing_in_the_dropped_border() -> None:
 
 @pytest.mark.parametrize("size", [(24, 31), (10, 9), (96, 124), (48, 20)], ids=str)
 def test_resized_mask_stays_in_range_and_is_zero_and_one_away_from_its_edge(size: tuple[int, int]) -> None:
-    """Lanczos or bicubic would ring there, and the untouched photo would be touched."""
+    """Lanczos or bicubic would overshoot there and change the photo outside of the mask."""
     mask = masks.resize(rectangle(48, 62, 12, 36, 0, 31), size)
     assert mask.shape == (1, 1, *size)
     assert mask.min() == 0

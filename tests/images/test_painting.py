@@ -78,7 +78,7 @@ def test_outside_the_mask_the_photo_stays_to_the_last_bit_in_any_colours(method:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("part", ["mask", "alpha"])
 def test_only_what_shows_decides_the_colours(method: str, part: str, photo, style) -> None:
-    """Whatever is beyond the mask or transparent may look like anything."""
+    """Outside of the mask and under transparency, the painting may have any colours."""
     found = []
     for hidden in (0.0, 1.0):
         painted, below = tensor(style), tensor(photo)

@@ -1,4 +1,4 @@
-"""Colour profiles inside of pictures: converted to sRGB where they can be used, and ignored otherwise."""
+"""Embedded colour profiles are applied where they can be used, and ignored otherwise."""
 
 import struct
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_profile_of_a_transparent_picture_is_converted_and_its_alpha_kept(tmp_pa
 
 
 def linear_grey_profile() -> bytes:
-    """The least that ICC asks of a profile for greyscale, version 2, with light in proportion to the values."""
+    """A minimal ICC profile for greyscale, version 2, with light in proportion to the values."""
 
     def words(kind: bytes, text: bytes) -> bytes:
         return kind + bytes(4) + text

@@ -55,7 +55,7 @@ def test_container_that_turns_its_picture_itself_is_not_turned_twice(
         path = saved(tmp_path, photo, ending, quality=100, subsampling="4:4:4", exif=exif)
     expected = UPRIGHT[orientation](np.asarray(photo)).astype(int)
     assert pictures.load(path).size == expected.shape[1::-1]
-    assert np.abs(pixels(path) - expected).mean() < 3  # turned wrongly: over 30
+    assert np.abs(pixels(path) - expected).mean() < 3  # a wrong orientation differs by over 30
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")

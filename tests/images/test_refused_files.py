@@ -1,4 +1,4 @@
-"""Files and sources that hold no usable picture: refused with a remedy, and huge ones before they are decoded."""
+"""Files and sources without a usable picture are refused with a remedy, huge ones before they are decoded."""
 
 import dataclasses
 import struct
@@ -24,7 +24,7 @@ def test_huge_declared_size_is_refused_from_the_header_alone(side: int, tmp_path
     path = tmp_path / "huge.png"
     path.write_bytes(png_header(side, side))
     with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)  # our sentence is enough
+        warnings.simplefilter("error", Image.DecompressionBombWarning)  # our own error is enough
         with pytest.raises(ValueError, match=r"megapixels.*smaller"):
             pictures.load(path)
 
@@ -42,7 +42,7 @@ def test_huge_declared_size_of_a_container_is_refused_before_decoding(
         return b"ispe" + struct.pack(">III", 0, width, height)
 
     content = path.read_bytes()
-    declared = extent(64, 64) if ending == "heic" else extent(32, 24)  # HEVC codes blocks, cropped by another box
+    declared = extent(64, 64) if ending == "heic" else extent(32, 24)  # HEVC encodes whole blocks; a box crops them
     assert declared in content
     path.write_bytes(content.replace(declared, extent(side, side)).replace(b"clap", b"free"))
     for plugin in (AvifImagePlugin.AvifImageFile, pillow_heif.HeifImageFile):

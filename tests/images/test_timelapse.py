@@ -1,4 +1,4 @@
-"""The animation is held to what Pillow reads back from it, the choice of frames to the numbers of the pictures."""
+"""The animation is compared with what Pillow reads from it, the choice of frames with the pictures' numbers."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_every_length_of_run_has_sensible_times() -> None:
         times = durations(count)
         assert len(times) == count
         assert times[-1] == 1500
-        assert all(time % 10 == 0 and time >= 20 for time in times)  # a GIF's unit, and what browsers still keep to
+        assert all(time % 10 == 0 and time >= 20 for time in times)  # a GIF's unit; the least that browsers respect
         between = times[1:-1]
         assert max(between, default=0) <= min(between, default=0) + 10
         assert max(between, default=0) <= 250

@@ -1,4 +1,4 @@
-"""The command `python -m tests.load [SECTION ...] [--quick]`: what a public address meets, on a page of its own."""
+"""The command `python -m tests.load [SECTION ...] [--quick]`: attacks on a page that it starts itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.load import crowd, fuzz, soak
 
 SECTIONS = {"fuzz": fuzz.fuzz, "load": crowd.load, "soak": soak.soak}
 QUICK_SECTIONS = ("fuzz", "load")
-FAULTS = ("faults", "crashes", "hung")  # counts of what must not happen
+FAULTS = ("faults", "crashes", "hung")  # counts that must be 0
 
 
 def main() -> int:
-    """Run the sections asked for; 1 when something broke, or when no visitor of the crowd got a picture."""
+    """Run the requested sections -> exit code: 1 when a fault was counted, or no client of the crowd got a picture."""
     report, _ = measured("python -m tests.load", "Attack the page.", SECTIONS, QUICK_SECTIONS)
     rows = [row for section in report.values() for row in section]
     broken = any(row.get(what) for row in rows for what in FAULTS) or any(row.get("picture") == 0 for row in rows)

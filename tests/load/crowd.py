@@ -1,4 +1,4 @@
-"""What a public address meets: a crowd that arrives within a minute."""
+"""Load test of the page: many clients that arrive within a minute."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nst.bench.engine import Row
 from nst.bench.visitor import served, usual_request
 
 CLIENTS, ARRIVE_S = 50, 60.0
-PATIENCE_S = 1200.0  # in which every client must have been served
+PATIENCE_S = 1200.0  # time after which a client that has no answer counts as hung
 
 
 def load(quick: bool) -> Iterator[Row]:
-    """Clients who arrive within a minute for a default picture, a third of whom vanish while theirs is painted."""
+    """Clients arrive within a minute and ask for a default picture; a third of them leave while theirs is painted."""
     clients = 6 if quick else CLIENTS
     environment = {"NST_SESSIONS_PER_ADDRESS": "1000", "NST_QUEUE": str(3 if quick else 20)}
     if quick:
@@ -50,7 +50,7 @@ async def _crowd(address: str, clients: int, arrive_s: float, size: int) -> Row:
 
 
 async def _visit(client: Any, usual: dict[str, Any], number: int, wait_s: float, marks: list) -> str:
-    """One client from arrival to the end -> how it ended. Every third leaves at its first painted picture."""
+    """One client from arrival to its end: "picture", "vanished", "refused" or "hung". Events are added to `marks`."""
     await asyncio.sleep(wait_s)
     info = (await client.get("/config")).json()
     fn = next(item["id"] for item in info["dependencies"] if item["api_name"] == "stylise")
@@ -66,13 +66,14 @@ async def _visit(client: Any, usual: dict[str, Any], number: int, wait_s: float,
 
 
 async def _follow(client: Any, session: str, number: int, marks: list) -> str:
-    frames, told = 0, False
+    """Read the stream of one run until it ends -> how. Every third client leaves at its third frame."""
+    frames, saw_position = 0, False
     async with client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
         async for line in stream.aiter_lines():
             message = json.loads(line[6:]) if line.startswith("data: ") else {"msg": ""}
             kind, now = message["msg"], time.monotonic()
-            if kind == "estimation" and not told and message["rank"] > 0:
-                told = True
+            if kind == "estimation" and not saw_position and message["rank"] > 0:
+                saw_position = True
                 marks.append((now, "position", number))
             if kind == "process_starts":
                 marks.append((now, "start", number))
@@ -87,7 +88,7 @@ async def _follow(client: Any, session: str, number: int, marks: list) -> str:
 
 
 async def _static_seconds(client: Any, stop: asyncio.Event) -> list[float]:
-    """Of a small static file, asked for again and again."""
+    """Times in which a small static file is answered, until `stop` is set, s."""
     seconds = []
     while not stop.is_set():
         began = time.perf_counter()
@@ -98,7 +99,7 @@ async def _static_seconds(client: Any, stop: asyncio.Event) -> list[float]:
 
 
 def _seconds_to_free(marks: Sequence[tuple[float, str, int]]) -> list[float]:
-    """From each client that vanished to the next one's start; the queue was not empty then."""
+    """Seconds from each departure to the start of the next run; departures without a later start do not count."""
     ordered = sorted(marks)
     gaps = []
     for index, (when, what, _) in enumerate(ordered):

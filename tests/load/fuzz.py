@@ -1,4 +1,4 @@
-"""What a public address meets: broken files and values by the thousand."""
+"""Fuzz test of the page: thousands of damaged files, and requests with wrong values."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from nst.bench.visitor import served, upload, usual_request
 from nst.images import pictures
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "MPO", "PPM", "ICO", "TGA", "SGI", "PCX", "DDS", "EPS")
-FILES, REQUESTS = 4500, 750  # of a full fuzz run
+FILES, REQUESTS = 4500, 750  # numbers of a full run
 WRONG = [
     *(None, "", "abc", "relu9_9", "../../etc/passwd", "\0", "1e999", "NaN", True, False, -1, 0, 0.5, 1e308, -1e308),
     *(10**400, float("nan"), float("inf"), float("-inf"), 2**63, [], [[]], [[None, None, None]], [["relu1_2", "x", 0]]),
     *({}, {"path": None}, {"path": 7}, {"path": "/etc/passwd"}, {"headers": [], "data": 3}, {"__type__": "state"}),
 ]
-INSIDE = ("Traceback", 'File \\"', "site-packages", str(Path(__file__).parents[2]))  # must not be in an answer
+INTERNALS = ("Traceback", 'File \\"', "site-packages", str(Path(__file__).parents[2]))  # must not be in an answer
 
 
 def fuzz(quick: bool) -> Iterator[Row]:
-    """Mutated files of every format, and requests with wrong values: how they end, and the slowest refusal."""
+    """Mutated files of every format, then requests with wrong values: counts of outcomes, and the slowest refusal."""
     yield _fuzz_files(FILES // 45 if quick else FILES)
     yield _fuzz_requests(REQUESTS // 50 if quick else REQUESTS)
 
 
 def _fuzz_files(count: int) -> Row:
-    """In a process of their own, which a crash of a decoder would end."""
+    """Read `count` mutated files in another process, because a crash of a decoder would end this one."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=100) as pool:
         ends, slowest_s = Counter(), 0.0
         for number in range(count):
             try:
                 end, seconds = pool.apply_async(_open, (number,)).get(timeout=60)
-            except multiprocessing.TimeoutError:  # that process is gone
+            except multiprocessing.TimeoutError:  # the process has crashed and gives no answer
                 end, seconds = "crashed", 60.0
             ends[end] += 1
             slowest_s = max(slowest_s, seconds if end != "accepted" else 0.0)
@@ -57,7 +57,7 @@ def _row(what: str, count: int, ends: Counter[str], slowest_s: float) -> Row:
 
 
 def _open(number: int) -> tuple[str, float]:
-    """Read one mutated file everywhere that the page reads a file -> how it ended, seconds."""
+    """Read one mutated file with each function by which the page reads a file -> outcome, seconds."""
     content = mutated(number)
     began = time.perf_counter()
     end = "refused"
@@ -74,12 +74,12 @@ def _open(number: int) -> tuple[str, float]:
 
 
 def mutated(number: int) -> bytes:
-    """A small picture's file in one of many formats, damaged in one of many ways, by this seed."""
+    """The file of a small picture, damaged at random; `number` is the seed and chooses the format."""
     chance = random.Random(number)
     size = chance.randint(20, 90), chance.randint(20, 90)
     content = bytearray(_file(FORMATS[number % len(FORMATS)], size))
     for _ in range(chance.choice((1, 1, 2, 8, 64))):
-        at = chance.randrange(len(content) if chance.random() < 0.5 else min(len(content), 120))  # headers twice
+        at = chance.randrange(len(content) if chance.random() < 0.5 else min(len(content), 120))  # half in the header
         length = chance.choice((1, 2, 4, 40))
         match chance.randrange(6):
             case 0:
@@ -110,14 +110,14 @@ def _file(form: str, size: tuple[int, int]) -> bytes:
 
 
 def _fuzz_requests(count: int) -> Row:
-    """Raw calls of the endpoint on a served page, each with some values of a wrong kind or a mutated file."""
+    """Raw calls of the endpoint of a served page, with up to three wrong values and sometimes a mutated file."""
     import httpx
 
     ends, slowest_s = Counter(), 0.0
     environment = {"NST_STARTS_PER_MINUTE": "100000", "NST_MAX_SECONDS": "1", "NST_MAX_SIZE": "256"}
     with served(**environment) as (address, _), httpx.Client(base_url=address, timeout=90) as client:
         usual = usual_request(client)
-        ends[_end_of(client, usual)] += 1  # to be accepted
+        ends[_end_of(client, usual)] += 1  # a legal request, which should be accepted
         for number in range(count):
             asked = _with_wrong_values(usual, random.Random(number), client)
             began = time.perf_counter()
@@ -140,13 +140,13 @@ def _with_wrong_values(usual: dict[str, Any], chance: random.Random, client: Any
 
 
 def _end_of(client: Any, asked: dict[str, Any]) -> str:
-    """How a call ends."""
+    """Call the endpoint -> "accepted", "refused" or "fault"."""
     body = json.dumps({"data": list(asked.values())})
     sent = client.post("/gradio_api/call/stylise", content=body, headers={"Content-Type": "application/json"})
     answer = sent.text
     if sent.status_code == 200:
         answer = client.get(f"/gradio_api/call/stylise/{sent.json()['event_id']}").text
-    if sent.status_code >= 500 or any(word in answer for word in INSIDE) or "went wrong on the server" in answer:
+    if sent.status_code >= 500 or any(word in answer for word in INTERNALS) or "went wrong on the server" in answer:
         print(f"{asked}: {answer[-300:]}", file=sys.stderr)
         return "fault"
     return "accepted" if "event: complete" in answer else "refused"

@@ -1,4 +1,4 @@
-"""Whether the page could run for a year: what its process holds after many runs, a fourth of them abandoned."""
+"""Soak test of the page: what its process holds after many runs, a fourth of which are abandoned."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from nst.bench.engine import Row
 from nst.bench.visitor import PHOTO, STYLE, served
 
-EVERY = 10  # runs between two censuses, by one visitor
-LONGEST_S = 1  # of a run
-ABANDONED = 4  # every so manieth run is left in the middle
-SETTLE_S = 1.5  # for sockets to close and abandoned runs to end
+EVERY = 10  # runs between two censuses, all by one visitor
+LONGEST_S = 1  # limit of a run's time
+ABANDONED = 4  # every n-th run is abandoned in the middle
+SETTLE_S = 1.5  # time for sockets to close and abandoned runs to end
 
 
 def soak(quick: bool) -> Iterator[Row]:
-    """Threads, files, sockets, memory of `python app.py` after every ten short runs: `grown` is since the first ten."""
+    """Threads, files, sockets and memory of `nst page` after each ten short runs; `grown`: since the first row."""
     yield from censuses(30 if quick else 300)
 
 
 def censuses(runs: int, every: int = EVERY) -> Iterator[Row]:
-    """A census after every so many runs through the API."""
+    """A census after each group of `every` runs through the API."""
     with served(NST_STARTS_PER_MINUTE="100000", NST_MAX_SIZE="256") as (address, pid):
         first: Row = {}
         for done in range(every, runs + 1, every):
@@ -34,7 +34,7 @@ def censuses(runs: int, every: int = EVERY) -> Iterator[Row]:
 
 
 def _visit(address: str, runs: int) -> None:
-    """One visitor's runs, one after the other."""
+    """Do `runs` runs as one visitor, one after another."""
     from gradio_client import Client, handle_file
 
     client = Client(address, verbose=False)
@@ -51,13 +51,13 @@ def _visit(address: str, runs: int) -> None:
 
 
 def census(pid: int) -> Row:
-    """What a process holds now (Linux)."""
+    """Number of threads, open files and sockets of a process, and its resident memory, MiB (Linux)."""
     process = Path(f"/proc/{pid}")
     open_files = []
     for link in (process / "fd").iterdir():
         try:
             open_files.append(os.readlink(link))
-        except FileNotFoundError:  # closed meanwhile
+        except FileNotFoundError:  # it has been closed since it was listed
             continue
     sockets = sum(target.startswith("socket:") for target in open_files)
     resident_mib = int((process / "status").read_text().split("VmRSS:")[1].split()[0]) / 1024

@@ -358,7 +358,7 @@ def test_style_that_shows_only_where_poolings_drop_the_border_leaves_that_layer_
 
 
 def test_hidden_part_of_the_photo_has_no_style(photo, style) -> None:
-    """Its colours may change as they like: the style cost stays the same beyond what layers see across the edge."""
+    """Colours under transparency may change: the style cost stays the same, except for what layers see at the edge."""
     visible = rectangle(0, 48, 0, 32)
     inputs = Inputs(tensor(photo), (tensor(style),), visible)
     chosen = {"alpha": 0, "content_layers": {}, "style_layers": {"relu2_1": 1.0}}
@@ -400,7 +400,7 @@ def test_gradient_is_the_cost_s_slope(statistic: str, photo, style) -> None:
 
 
 def test_style_layers_are_measured_as_they_come(photo, style) -> None:
-    """Backward, the gradient by a layer's style matrix is made when its layer is reached, not kept from the start."""
+    """In the backward pass, the gradient by a style matrix is computed when its layer is reached, not kept before."""
     objective = objective_of(Inputs(tensor(photo), (tensor(style),)))
     made: list[str] = []
     pixels = tensor(style).requires_grad_()

@@ -11,7 +11,7 @@ QUICK = Settings(size=48, quality="draft", steps=1, device="cpu", precision="flo
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
-    """What was measured on style pictures, in order: its scale and settings."""
+    """Measurements of style pictures, in order: their scale and settings."""
     calls, plain = [], targets._Measurer._measure_style
 
     def measure(measuring, painting, alpha, scale):
@@ -34,7 +34,7 @@ def test_a_style_is_measured_once_per_size_and_the_picture_stays_the_same(photo,
     expected = [nst.stylise(content, style, QUICK).image.tobytes() for content in (photo, other)]
     alone = len(measured)
     assert [nst.stylise(content, style, QUICK, memo=memo).image.tobytes() for content in (photo, other)] == expected
-    assert len(measured) - alone == alone / 2  # the second photo's were there
+    assert len(measured) - alone == alone / 2  # those of the second photo were cached
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def tensor(picture: Image.Image, size: tuple[int, int] = ODD) -> Tensor:
 
 
 def mixture(photo: Image.Image, style: Image.Image, size: tuple[int, int] = ODD) -> Tensor:
-    """As far from both as a picture is on its way."""
+    """A picture about as far from both as during a run."""
     return 0.6 * tensor(photo, size).flip(-1) + 0.4 * tensor(style, size)
 
 
@@ -61,7 +61,7 @@ def errors(inputs: Inputs, image: Tensor, **given: object) -> tuple[float, float
 
 @BOTH
 def test_in_float32_too(statistic: str, photo, style) -> None:
-    """All but the few places where rounding decides a max pooling; average pooling has none."""
+    """All pixels but those few where rounding decides a max pooling; average pooling has none."""
     inputs, image, given = Inputs(tensor(photo), (tensor(style),)), mixture(photo, style), {"statistic": statistic}
     of_average = errors(inputs, image, dtype=torch.float32, pooling="average", **given)
     assert max(of_average) < (1e-5 if statistic == "gram" else 1e-4)
@@ -122,14 +122,14 @@ def test_most_tiles_may_lie_outside_the_mask(photo, style) -> None:
 
 @pytest.mark.parametrize("tile_bytes", [0, 1e6, math.inf])
 def test_every_tile_size_gives_the_same(tile_bytes: float, photo, style) -> None:
-    """From tiles of one pooling cell to a single one, some stretches being whole and some not."""
+    """From tiles of one pooling cell to a single tile; some rows or columns are whole and some are not."""
     size = (33, 48)
     inputs = Inputs(tensor(photo, size), (tensor(style, size),))
     assert max(errors(inputs, tensor(style, size), tile_bytes=tile_bytes)) < 1e-6
 
 
 def test_smaller_margin_would_show(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each margin is as wide as needed, up to the pooling grid: one cell less and the gradient is another."""
+    """Each margin is as small as possible on the pooling grid: with one cell less the gradient changes."""
     size = 69, 107  # the third stretch needs it
     inputs = Inputs(tensor(photo, size), (tensor(style, size),))
     margin = Stretch.margin.fget

@@ -1,4 +1,4 @@
-"""Tiles cover the picture once, keep to their budget and show every position. Costs in tiles: test_tiled_costs.py."""
+"""Tiles cover the picture once, respect their budget and show every position. Costs: test_tiled_costs.py."""
 
 import itertools
 import math

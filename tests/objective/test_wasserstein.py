@@ -12,11 +12,11 @@ from nst.objective import wasserstein
 from nst.objective.wasserstein import Moments, blend, gaussian, inverse_root, moments, overlap, wasserstein_cost
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
-OF_ENERGY = 3e-3  # what the cut of root and steps may cost
+OF_ENERGY = 3e-3  # share of the energy: largest error of the truncated matrix root and its iterations
 
 
 def activations(*shape: int, seed: int = 0) -> Tensor:
-    """Correlated, shifted and of uneven variances, as activations are."""
+    """Correlated, shifted, with uneven variances: similar to activations."""
     generator = torch.Generator().manual_seed(seed)
     white = torch.randn(*shape, generator=generator, dtype=torch.float64)
     mixing = torch.randn(shape[1], shape[1], generator=generator, dtype=torch.float64)

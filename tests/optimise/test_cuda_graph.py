@@ -1,4 +1,4 @@
-"""One step must be recordable as a CUDA graph. Without a GPU at hand, what that takes is checked on the CPU."""
+"""A step can be captured as a CUDA graph. Without a GPU, the conditions for that are checked on the CPU."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ WAITING = {  # what makes the host wait for the device, or a shape depend on val
 
 
 class NoWaiting(TorchDispatchMode):
-    """Fails at the operation that would wait for a GPU."""
+    """Fails at an operation that would wait for a GPU."""
 
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
         assert function not in WAITING, f"{function} waits for the device"
@@ -60,20 +60,20 @@ def test_a_step_never_waits_for_the_device(optimiser: str, statistic: str, regio
     with NoWaiting():
         for _ in range(3):
             state.step()
-    with NoWaiting(), pytest.raises(AssertionError, match="waits"):  # the check sees what it should
+    with NoWaiting(), pytest.raises(AssertionError, match="waits"):  # the check fails where it should
         float(state.terms[0])
 
 
 @BOTH
 def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor, as_if_recorded: None) -> None:
-    """A recorded step reads and writes fixed addresses."""
+    """A captured step reads and writes fixed addresses."""
     state = loop._Minimisation(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
 
     def addresses() -> dict[str, int]:
         tensors = {**vars(state), **vars(state.method)}
         return {name: value.data_ptr() for name, value in tensors.items() if isinstance(value, Tensor)}
 
-    state.step()  # allocates the rest of its state, which the calls before the recorded one do on CUDA
+    state.step()  # allocates the rest of its state, as the calls before the captured one do on CUDA
     before = addresses()
     assert len(before) > 5
     for _ in range(3):
@@ -87,7 +87,7 @@ def test_a_step_leaves_its_state_where_it_was(optimiser: str, image: Tensor, as_
 def test_a_step_keeps_to_one_device(
     optimiser: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """Fake CUDA tensors refuse to meet CPU tensors, as real ones do; what only a GPU has cannot be faked."""
+    """Fake CUDA tensors refuse to be combined with CPU tensors, as real ones do; GPU kernels cannot be faked."""
     monkeypatch.setattr(layers, "FUSED_DTYPES", ())
     monkeypatch.setattr(layers, "gpu_pooling", lambda: None)
     request.addfinalizer(kept_kernels.clear)  # fake ones
@@ -124,7 +124,7 @@ def test_neither_late_reading_nor_fixed_addresses_change_anything(
 
 @BOTH
 def test_the_cpu_keeps_no_copies(optimiser: str, image: Tensor) -> None:
-    """Of a large picture there is room for few: the state, its optimiser and who looks on share them."""
+    """Memory has room for few copies of a large picture: the state, its optimiser and the caller share one."""
     state = loop._Minimisation(objective_of(image), loop.OPTIMISERS[optimiser], image.flip(-2), 5)
     state.step()
     assert loop._Snapshot(state).image is state.image
@@ -136,7 +136,7 @@ def test_the_cpu_keeps_no_copies(optimiser: str, image: Tensor) -> None:
 
 @BOTH
 def test_steps_queued_behind_a_failed_one_are_thrown_away(optimiser: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above a mean of 0.6 the cost is not a number: with steps ahead too, no yielded picture is there."""
+    """Above a mean of 0.6 the cost is NaN; even when steps run ahead, no such picture is yielded."""
 
     def evaluate(picture: Tensor) -> tuple[Tensor, Tensor]:
         cost = (picture - 0.9).square().sum() + (0.6 - picture.mean()).sqrt() * 0

@@ -1,4 +1,4 @@
-"""Steps recorded as a CUDA graph."""
+"""Steps captured as a CUDA graph."""
 
 import torch
 from torch import Tensor

@@ -145,7 +145,7 @@ def textbook_two_loop(pairs: list, g: np.ndarray, initial: Callable, gain: float
 
 
 def two_loop(pairs: np.ndarray, order: list[int], g: np.ndarray, initial: Callable, gain: float) -> tuple:
-    """The function under test with pairs (2 m, N) of which only those in `order` are trusted, old to new."""
+    """The function under test with pairs (2 m, N); only those in `order` count, from old to new."""
     memory = len(pairs) // 2
     oldest_first = [*(set(range(memory)) - set(order)), *order]
     trusted = torch.tensor([row in order for row in range(memory)])
@@ -363,7 +363,7 @@ def test_neither_optimiser_stalls_at_the_start(optimiser: str, start: float) -> 
 
 
 def test_long_history_in_chunks_and_narrow_gives_the_same_direction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large picture's pairs are looked at in parts, are fewer, and are bfloat16."""
+    """The pairs of a large picture are processed in parts, are fewer, and are bfloat16."""
     quadratic = Quadratic(10)
     evaluate = evaluator(quadratic)
 

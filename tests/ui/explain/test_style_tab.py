@@ -1,4 +1,4 @@
-"""The tab "What is style?": its numbers against the engine's, and a walk through it in a real browser."""
+"""The tab "What is style?": its numbers are compared with the engine's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several devices: as many runs at once as there are, each on its own; one device: nothing is counted."""
+"""Several devices: one run at a time on each; one device: nothing is counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_runs_at_the_same_time_are_on_different_devices(monkeypatch: pytest.Monk
     @on_free_device
     def run(device: str, number: int, *, step: int) -> Iterator[int]:
         seen.append(device)
-        all_there.wait()  # breaks unless two runs are on at once
+        all_there.wait()  # fails unless two runs overlap
         yield number * step
 
     results: list[int] = []

@@ -1,4 +1,4 @@
-"""How handlers are called: their updates reach components by name, and what is read from a component stays checked."""
+"""Calls of handlers: updates reach components by name, and values of components stay checked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def page_with(handler: object) -> tuple[gr.Blocks, Components]:
 
 
 def answer(page: gr.Blocks, updates: object) -> list[object]:
-    """What gradio sends to the browser for the updates of the page's one handler."""
+    """The message that gradio sends to the browser for the updates of the page's only handler."""
     (function,) = page.fns.values()
     return asyncio.run(page.postprocess_data(function, updates, SessionState(page)))
 
@@ -73,7 +73,7 @@ def whole_page() -> gr.Blocks:
 
 
 def component_after_a_skip(page: gr.Blocks, name: str) -> Component:
-    """What gradio reads a parameter with after a handler has skipped its component: a new one of the same class."""
+    """The component by which gradio reads a parameter after a handler has skipped it: a new one of the same class."""
     (endpoint,) = [function for function in page.fns.values() if function.api_name == "stylise"]
     component = endpoint.inputs[PARAMETERS.index(name)]
     skipping = SimpleNamespace(outputs=[component], batch=False, is_validator_function=False, postprocess=True, name="")

@@ -1,4 +1,4 @@
-"""What breaks around `python app.py`, injected: a full disk, and no network. Its runs: test_faults.py."""
+"""Injected faults around `python app.py`: a full disk, and no network. Faults of runs: test_faults.py."""
 
 from __future__ import annotations
 

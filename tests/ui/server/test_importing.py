@@ -1,4 +1,4 @@
-"""Importing the page starts nothing: no device is asked and no variable is read until the page is built."""
+"""Importing the page starts nothing: it looks for no device and reads no variable until the page is built."""
 
 from __future__ import annotations
 

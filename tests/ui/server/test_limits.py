@@ -1,4 +1,4 @@
-"""What the page refuses before anything waits or is painted: too many starts, a full queue, values over its limits."""
+"""The page refuses too many starts, a full queue and values over its limits before a run waits or starts."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_windows_count_right_with_many_threads() -> None:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch):
-    """A small page whose one run goes on until it is let go, behind a gate for two starts a minute."""
+    """A small page whose only run continues until the test releases it, behind a gate for two starts a minute."""
     monkeypatch.setattr(gate, "page_limits", lambda: PageLimits(starts=2, address_factor=2))
     go, begun = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""The page as a process: it leaves nothing behind when it is told to go, and grows by nothing while it works."""
+"""The page as a process: it removes its files when it is terminated, and does not grow while it works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nst.ui.server import examples
 from tests.load import soak
 from tests.serving import serve
 
-MOST_S = 5.0  # until a server that was told to go is taken to hang
+MOST_S = 5.0  # after which a server that was terminated counts as hung
 
 
 def test_sigterm_in_the_middle_of_a_run_ends_all_and_leaves_no_file(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_sigterm_in_the_middle_of_a_run_ends_all_and_leaves_no_file(tmp_path: Pa
         server.send_signal(signal.SIGTERM)
         assert server.wait(MOST_S) == 143
         with pytest.raises(ProcessLookupError):
-            os.killpg(server.pid, 0)  # nobody is left of its group
+            os.killpg(server.pid, 0)  # fails once its group has no process left
         assert not list(tmp_path.glob("nst-*"))
     finally:
         server.kill()

@@ -1,4 +1,4 @@
-"""What no page sends: raw requests with values of every kind, and paths of the server instead of pictures."""
+"""Requests that no page sends: values of every kind, and paths of the server instead of pictures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def given(address: str) -> dict[str, object]:
 
 @pytest.fixture
 def dry(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Runs that end before their first step, so that only the checks take time. What got so far."""
+    """Runs that end before their first step, so that only the checks take time. Returns what reached them."""
     begun: list[object] = []
 
     def events(photo: object, *rest: object, **more: object) -> Iterator[nst.Event]:
@@ -56,7 +56,7 @@ def dry(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def answer(address: str, values: dict[str, object], endpoint: str = "stylise", route: str = "call") -> str:
-    """What the server says to a raw call with these values, JSON or not."""
+    """The server's answer to a raw call with these values, JSON or not."""
     body = json.dumps({"data": [values[name] for name in PARAMETERS]})
     sent = httpx.post(
         f"{address}gradio_api/{route}/{endpoint}", content=body, headers={"Content-Type": "application/json"}
@@ -67,7 +67,7 @@ def answer(address: str, values: dict[str, object], endpoint: str = "stylise", r
 
 
 def leaks(text: str) -> bool:
-    """Whether an answer shows the inside of the server. What was sent may come back."""
+    """Whether an answer shows internals of the server. It may repeat what the request sent."""
     return any(
         word in text
         for word in ("Traceback", 'File \\"', "site-packages", str(ROOT), str(Path.home()) + "/", "root:x:")
@@ -139,7 +139,7 @@ ELSEWHERE = "203.0.113.7"  # RFC 5737: an address for documentation, public to a
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Names that this process looked up and addresses that it wanted to reach, other than its own pages."""
+    """Names that this process looked up and addresses that it tried to reach, except its own pages."""
     asked: list[object] = []
     lookup, connect = socket.getaddrinfo, socket.socket.connect
 

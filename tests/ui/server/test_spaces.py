@@ -1,4 +1,4 @@
-"""Hugging Face Spaces: the front matter, what would be pushed, and runs in ZeroGPU's forked processes."""
+"""Hugging Face Spaces: the front matter, the files that are pushed, and runs in ZeroGPU's forked processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TORCHES = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}  # of ZeroGPU
 
 
 def front_matter(readme: str) -> dict[str, str | list[str]]:
-    """Of the simple YAML that ours is: `key: value`, and lists of words."""
+    """Parse the simple YAML that we use: `key: value`, and lists of words."""
     lines = re.match(r"---\n(.*?)\n---\n", readme, re.DOTALL)[1].splitlines()
     found: dict[str, str | list[str]] = {}
     key = ""
@@ -37,7 +37,7 @@ def front_matter(readme: str) -> dict[str, str | list[str]]:
 
 
 def wrong_with(found: dict[str, str | list[str]], pinned: dict[str, str]) -> list[str]:
-    """Names of what Spaces would not accept, or would run with other versions than ours."""
+    """Keys that Spaces would not accept, or that ask for other versions than ours."""
     checks = {
         "keys": set(found) <= KEYS,
         "title": 0 < len(found["title"]) <= 80,

@@ -1,4 +1,4 @@
-"""Hugging Face Spaces, as processes: what would be pushed starts alone, and runs in ZeroGPU's forked processes."""
+"""Hugging Face Spaces, as processes: the pushed files start alone, and run in ZeroGPU's forked processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 from tests.serving import serve
 
 ROOT = Path(__file__).resolve().parents[3]
-MOST_MB = 10  # of a file outside Git LFS
+MOST_MB = 10  # limit for a file outside Git LFS
 
 
 def test_what_would_be_pushed_is_small_and_starts_alone(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_what_would_be_pushed_is_small_and_starts_alone(tmp_path: Path) -> None:
 
 
 FAKE_SPACES = '''
-"""Does what ZeroGPU does to a handler: a process is forked for each call, and all that comes and goes is pickled."""
+"""Treats a handler as ZeroGPU does: forks a process for each call, and pickles arguments and results."""
 import functools, multiprocessing, os, pickle
 
 asked = []

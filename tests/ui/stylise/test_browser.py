@@ -1,4 +1,4 @@
-"""What a visitor does, in a real browser: Debian's Chromium, driven by Playwright."""
+"""Actions of a visitor in a real browser: Debian's Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_curve_grows_and_names_every_series(page: Page) -> None:
     lines = page.locator("#curve g.plot_marks path")
     expect(lines).to_have_count(8)
     points = [line.get_attribute("d").count("L") + 1 for line in lines.all()]
-    assert min(points) >= sum(QUALITIES["draft"])  # all of them on the one level of so small a picture
+    assert min(points) >= sum(QUALITIES["draft"])  # such a small picture has one level, with all of them
     for series in ("total J", "content", "style", "relu1_1", "relu5_1"):
         expect(page.locator("#series label", has_text=series).first).to_be_visible()
 
@@ -94,7 +94,7 @@ def test_closing_the_tab_ends_the_run(browser, address: str, monkeypatch: pytest
     assert not ended.is_set()
     context.close()
     assert ended.wait(WAIT_MS / 1000)
-    assert len(steps) < steps[0].steps / 2, "the run went on although nobody was watching"
+    assert len(steps) < steps[0].steps / 2, "the run went on although its visitor had left"
 
 
 def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(page: Page) -> None:
@@ -138,7 +138,7 @@ def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
         page.mouse.up()
         page.wait_for_timeout(1500)
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
-    for _ in range(2):  # what was brushed is still there for a second run
+    for _ in range(2):  # the mask is kept for a second run
         page.locator("#stylise-button").click()
         expect(page.locator("#stop-button")).to_be_visible()
         expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)

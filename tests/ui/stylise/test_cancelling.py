@@ -36,4 +36,4 @@ def test_cancelling_a_client_ends_the_run(
     assert not ended.is_set()
     job.cancel()
     assert ended.wait(60)
-    assert len(steps) < steps[0].steps / 2, "the run went on although nobody was waiting for it"
+    assert len(steps) < steps[0].steps / 2, "the run went on although its client had left"

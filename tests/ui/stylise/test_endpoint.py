@@ -42,7 +42,7 @@ def test_two_endpoints_are_public_and_document_their_parameters(client: Client) 
 
 @pytest.fixture(scope="module")
 def yields(client: Client, inputs: dict[str, object]) -> list[tuple]:
-    """What a client of a small run gets, in order."""
+    """The outputs of a small run that a client receives, in order."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(QUALITIES, "draft", (4, 3, 2))
         return list(client.submit(**inputs, **SMALL, api_name="/stylise"))
@@ -139,7 +139,7 @@ def untouched(client: Client) -> dict[str, object]:
 
 
 def opened(query: str) -> tuple[str, dict[str, object]]:
-    """What the page shows when it is opened with this query: the status, and controls by name."""
+    """The state of the page when it is opened with this query: the status, and controls by name."""
     shown = share.from_address(SimpleNamespace(query_params=dict(parse_qsl(query))))
     return shown["status"], {name: shown[name] for name in share.RESTORED if name != "strength"}
 

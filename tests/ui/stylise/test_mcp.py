@@ -26,7 +26,7 @@ def in_session(address: str, talk: Callable[[ClientSession], Awaitable[Any]]) ->
             await session.initialize()
             return await talk(session)
 
-    with ThreadPoolExecutor(1) as thread:  # Playwright's event loop may be at home in this one
+    with ThreadPoolExecutor(1) as thread:  # this thread may have Playwright's event loop
         return thread.submit(asyncio.run, connected()).result()
 
 

@@ -50,7 +50,7 @@ def test_a_preset_is_a_card_with_a_picture_that_sets_the_controls(page: Page) ->
 def test_the_time_is_told_before_the_click_and_grows_with_the_size(page: Page) -> None:
     expected = page.locator("#expected")
     expect(expected).to_contain_text("About", timeout=WAIT_MS)
-    choose_size(page, 128)  # a draft, which is told in seconds where a balanced picture takes a few minutes
+    choose_size(page, 128)  # a draft: its forecast is in seconds even where a balanced picture takes minutes
     forecasts, gigabytes = [], []
     for size in ("256", "512", "1024"):
         before = expected.inner_text()
@@ -79,7 +79,7 @@ def test_a_size_that_does_not_fit_the_time_is_told_with_one_that_does(page: Page
 def test_a_change_while_the_page_opens_has_the_last_word(
     browser, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though the forecast for what the page opened with comes late."""
+    """The forecast for the values at the opening of the page arrives late."""
     usual, asked = expected_time.settings_of, []
 
     def slow_at_first(given: dict, **options: object) -> Settings:
@@ -94,7 +94,7 @@ def test_a_change_while_the_page_opens_has_the_last_word(
     choose_size(page, 2048, "balanced")
     fill(page, "Time budget", "60")
     expect(page.locator("#expected")).to_contain_text("stopped after 60 s", timeout=WAIT_MS)
-    page.wait_for_timeout(5000)  # all answers are there
+    page.wait_for_timeout(5000)  # all answers have arrived
     expect(page.locator("#expected")).to_contain_text("stopped after 60 s")
     assert asked[0] == Settings().size
     assert asked[-1] == 2048
@@ -261,7 +261,7 @@ def dressed(browser, address: str, request: pytest.FixtureRequest) -> Iterator[P
 
 
 def serious(page: Page) -> list[tuple[str, str]]:
-    """What axe finds once colours have stopped changing: rule and element. Those that begin meanwhile do so at once."""
+    """Violations that axe finds once colours have stopped changing: rule and element. Later animations end at once."""
     page.emulate_media(reduced_motion="reduce")
     page.wait_for_function("() => !document.getAnimations().some(a => a instanceof CSSTransition)")
     return [

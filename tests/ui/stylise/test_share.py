@@ -1,4 +1,4 @@
-"""Settings in an address: held to the settings they came from, and to what strangers may type."""
+"""Settings in an address: the original settings are the oracle, and an address may hold any text."""
 
 from __future__ import annotations
 

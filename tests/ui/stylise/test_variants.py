@@ -1,4 +1,4 @@
-"""The grid of options: it must take about as long whatever the photo's shape."""
+"""The grid of options takes about the same time for every shape of the photo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_WORK = 600_000  # pixels times steps, with overhead: 1.5 s on two quiet cor
 
 
 def planned(photo: Image.Image, size: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Image.Image, Settings]]:
-    """The runs that a grid consists of, none of them painted."""
+    """The runs of a grid; none of them is painted."""
     begun = []
 
     def events(content: Image.Image, styles: object, settings: Settings, **_: object) -> Iterator[Event]:
