@@ -260,3 +260,10 @@ def test_narrow_rows_far_from_zero_keep_their_variance() -> None:
     mean, covariance = costs.mean_and_covariance(narrow, None, torch.float32, 64)
     assert mean.dtype == covariance.dtype == torch.float32
     assert np.allclose(covariance[0], np.cov(narrow[0].double().numpy().T, bias=True), rtol=1e-3, atol=1e-3)
+
+
+def test_style_matrix_of_bfloat16_sums_its_chunks_in_float32() -> None:
+    """64 equal chunks: a sum of rounded sums would lose every one after the first few hundred."""
+    rows = torch.rand(1, 8, 64, costs._SumOfOuterProducts.CHUNK, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact = costs.style_matrix(rows.double())
+    assert ((costs.style_matrix(rows) - exact).norm() / exact.norm()).item() < 1e-3

@@ -17,12 +17,13 @@ def test_every_entry_of_the_table_fits_a_file() -> None:
     assert [pattern for pattern in conftest.MARKERS if not any(fnmatch(file, pattern) for file in files)] == []
 
 
-def outcome_of(file: str, ci: str) -> object:
-    """The outcome of a test in this file that computes for 2.5 s: "done", or the failure."""
+def outcome_of(file: str, ci: str, slower: float = 0.5) -> object:
+    """The outcome of a test in this file that computes for 2.5 s on a core that is this much slower: "done", or fails."""
     clock = itertools.count(10.0, 2.5)
     with pytest.MonkeyPatch.context() as patched:  # the test that asks is measured, too
         patched.setenv("CI", ci)
         patched.setattr(time, "process_time", lambda: next(clock))
+        patched.setattr(conftest, "_reference_s", lambda: slower * conftest.REFERENCE_S)
         run = conftest.pytest_runtest_call(SimpleNamespace(path=conftest.FOLDER / file))
         next(run)
         try:
@@ -36,3 +37,6 @@ def test_a_test_that_computes_for_long_fails_in_ci_unless_its_file_is_called_slo
     assert outcome_of("test_whole_runs.py", ci="true") == "done"
     with pytest.raises(pytest.fail.Exception, match=r"computed for 2\.5 s, over the limit of 2 s.* MARKERS"):
         outcome_of("test_quick.py", ci="true")
+    with pytest.raises(pytest.fail.Exception, match=r"computed for 2\.1 s"):
+        outcome_of("test_quick.py", ci="true", slower=1.2)
+    assert outcome_of("test_quick.py", ci="true", slower=1.3) == "done"

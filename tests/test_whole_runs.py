@@ -261,3 +261,10 @@ def test_any_pictures_masks_and_settings_give_a_finite_picture_of_the_right_size
         original = pictures.to_pixels(result.painting.photo)
         untouched = (result.painting.mask == 0)[0, 0].numpy()
         assert np.array_equal(pixels[untouched, :3], original[untouched])
+
+
+@pytest.mark.parametrize("contrast", [0, 0.05])
+def test_photo_that_shows_next_to_nothing_is_painted(contrast: float, photo, style) -> None:
+    faint = Image.blend(Image.new("RGB", photo.size, (128,) * 3), photo, contrast)
+    chosen = Settings(size=64, quality="draft", device="cpu", precision="float32")
+    assert nst.stylise(faint, style, chosen).history[-1].style < 0.35  # 0.9 when divided by its own energy

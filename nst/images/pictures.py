@@ -27,6 +27,7 @@ from nst.settings import LIMITS
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP", "MPO")
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 SHOWS_COLOURS = 2  # the highest result of `_shown`
+BAND_ROWS = 64  # of a mask, computed at once
 LARGEST_TILE = 2048**2  # pixels; a TIFF's tile may be larger only if the picture is large too
 
 Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, the path of its file, or the file's content
@@ -69,11 +70,25 @@ def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: s
     A mask's value is the layer's alpha, or the brightest of the three channels if the layer has no alpha.
     """
     picture = _decode(source, name)
-    colours = np.asarray(picture.convert("RGB"), dtype=np.int32)
-    painted = np.asarray(picture.getchannel("A")) if picture.mode == "RGBA" else colours.max(-1).astype(np.uint8)
-    distances = [np.square(colours - brush).sum(-1) for brush in brushes]
-    nearest = np.argmin(distances, axis=0)
-    return [Image.fromarray(np.where(nearest == index, painted, 0).astype(np.uint8)) for index in range(len(brushes))]
+    width, height = picture.size
+    masks = np.zeros((len(brushes), height, width), np.uint8)
+    for top in range(0, height, BAND_ROWS):  # in bands: differences of 100 megapixels take 8 GB
+        rows = slice(top, min(top + BAND_ROWS, height))
+        band = picture.crop((0, rows.start, width, rows.stop))
+        colours = np.asarray(band.convert("RGB"), dtype=np.int32)
+        painted = np.asarray(band.getchannel("A")) if band.mode == "RGBA" else colours.max(-1).astype(np.uint8)
+        nearest = np.argmin([np.square(colours - brush).sum(-1) for brush in brushes], axis=0)
+        for index, mask in enumerate(masks):
+            mask[rows] = np.where(nearest == index, painted, 0)
+    return [Image.fromarray(mask) for mask in masks]
+
+
+def has_coloured_paint(source: Source, name: str = "mask") -> bool:
+    """Whether any visible pixel of a mask has a colour, as those of brushes have; white, grey and black have none."""
+    picture = _decode(source, name)
+    if picture.mode == "RGBA":
+        picture = Image.composite(picture, Image.new("RGBA", picture.size), picture.getchannel("A"))
+    return not is_grey(picture)
 
 
 def header(source: Source, name: str = "picture") -> Image.Image:

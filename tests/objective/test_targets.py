@@ -20,7 +20,7 @@ from nst.schedule import Level
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GREY = Image.new("RGB", (96, 64), (128,) * 3)
-QUICK = Settings(size=64, quality="draft", device="cpu", precision="float32")
+QUICK = Settings(size=48, steps=1, pyramid=False, device="cpu", precision="float32")
 
 
 def energies(photo: Image.Image, styles: list[Image.Image], size: int = 64, **given: object) -> dict[str, float]:
@@ -76,12 +76,6 @@ def test_flat_photo_is_divided_by_an_eighth_of_the_styles_energy(style) -> None:
     assert both == pytest.approx((3 * first + second) / 4)
     assert energies(style, [style])["relu4_2"][0] / 8 == pytest.approx(first, rel=0.1)  # sizes differ a little
     assert energies(GREY, [style], balance=False)["relu4_2"][0] == 1
-
-
-@pytest.mark.parametrize("contrast", [0, 0.05])
-def test_photo_that_shows_next_to_nothing_is_painted(contrast: float, photo, style) -> None:
-    faint = Image.blend(GREY.resize(photo.size), photo, contrast)
-    assert nst.stylise(faint, style, QUICK).history[-1].style < 0.35  # 0.9 when divided by its own energy
 
 
 def test_content_energies_of_a_style_are_kept_by_layer(photo, style) -> None:

@@ -129,12 +129,13 @@ def _read_table(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[s
 def masks_of(layer: str | None, styles: int) -> list[Image.Image]:
     """No mask, one mask for all styles, or one for each style. `ValueError` when a style has no place.
 
-    A single style goes where any brush painted. Several styles are blended where only the first brush painted.
+    A single style goes where any brush painted. Several styles are blended where only the first brush painted, and in
+    a mask without colours where it is white.
     """
     if layer is None:
         return []
     whole = pictures.to_mask(layer)
-    if styles == 1 or whole.getextrema()[1] == 0:
+    if styles == 1 or whole.getextrema()[1] == 0 or not pictures.has_coloured_paint(layer):
         return [whole]  # the engine refuses an empty mask with a sentence
     parts = pictures.brush_masks(layer, [ImageColor.getrgb(colour) for colour in BRUSHES.values()])
     if not any(map(_painted, parts[1:])):

@@ -99,6 +99,15 @@ def test_one_style_takes_any_brush_and_the_first_brush_alone_blends_all() -> Non
     assert masks_of(None, 3) == []
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_white_mask_is_for_all_styles(mode: str) -> None:
+    """As a photo editor makes it, or painted in white on nothing."""
+    mask = Image.new(mode, (80, 40), (255, 0, 0, 0) if mode == "RGBA" else 0)
+    mask.paste("white", (0, 0, 30, 40))
+    (whole,) = masks_of(mask, 3)
+    assert whole.getbbox() == (0, 0, 30, 40)
+
+
 @pytest.mark.parametrize(
     ("words", "styles", "answer"),
     [(("green",), 2, "style 1 has no place"), (("red", "green", "blue"), 2, "blue stands for a style that is not")],
