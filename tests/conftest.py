@@ -53,6 +53,7 @@ MARKERS = {
     "test_malloc.py": "process",
     "test_peak_memory.py": "process",
     "test_programs.py": "process",
+    "bench/test_bench.py": "slow",
     "explain/test_layer_studies.py": "slow",
     "objective/test_style_cache.py": "slow",
     "objective/test_tiled_costs.py": "slow",

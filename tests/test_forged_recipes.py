@@ -143,13 +143,13 @@ anything = st.recursive(
 )
 
 
-@examples(max_examples=100, deadline=None)
+@examples(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(recipe.Recipe)]), anything))
 def test_no_forged_field_raises_anything_but_a_sentence(change: dict[str, Any]) -> None:
     _read_or_refused(forged(change))
 
 
-@examples(max_examples=100, deadline=None)
+@examples(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(list(FIELDS)), anything, min_size=1))
 def test_no_forged_setting_raises_anything_but_a_sentence(change: dict[str, Any]) -> None:
     _read_or_refused(forged({}, settings=change))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from nst.features.extractor import FeatureExtractor
 from nst.images import colour, masks, pictures
 from nst.objective.objective import Objective, Targets
 from nst.objective.tiled import TiledObjective
+from nst.objective.tiles import MIB
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
 
@@ -98,7 +100,7 @@ def test_gradient_is_the_slope_of_the_grey_picture_s_cost(tiled: bool, photo, st
     inputs = Inputs.of(photo, [grey_style, style], chosen, torch.device("cpu"), drawn)
     extractor = FeatureExtractor(chosen.layers, device=torch.device("cpu"), replicate_edges=True)
     targets = Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1))
-    kind = TiledObjective if tiled else Objective
+    kind = partial(TiledObjective, tile_bytes=MIB) if tiled else Objective
     objective, free = (kind(extractor, t, chosen) for t in (targets, dataclasses.replace(targets, grey=None)))
     terms, gradient = objective(inputs.photo)
     terms_of_grey, slope = free(objective.painted(inputs.photo))

@@ -18,7 +18,7 @@ def test_every_entry_of_the_table_fits_a_file() -> None:
 
 
 def outcome_of(file: str, ci: str, slower: float = 0.5) -> object:
-    """The outcome of a test in this file that computes for 2.5 s on a core that is this much slower: "done", or fails."""
+    """The outcome of a test in this file that computes for 2.5 s on a core this much slower: "done", or it fails."""
     clock = itertools.count(10.0, 2.5)
     with pytest.MonkeyPatch.context() as patched:  # the test that asks is measured, too
         patched.setenv("CI", ci)
