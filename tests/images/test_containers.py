@@ -184,12 +184,13 @@ def test_pages_of_a_tiff_are_no_animation() -> None:
     assert pictures.animation_notice(buffer.getvalue()) is None
 
 
-def test_a_run_says_that_one_frame_of_an_animation_is_used(photo: Image.Image) -> None:
-    still, moving = png(picture=photo), animation("gif", photo.convert("RGBA"), rgba((9, 9, 9, 255)).resize(photo.size))
+def test_a_run_says_that_one_frame_of_an_animation_is_used(photo: Image.Image, style: Image.Image) -> None:
+    still, painted = png(picture=photo), png(picture=style)
+    moving = animation("gif", photo.convert("RGBA"), rgba((9, 9, 9, 255)).resize(photo.size))
     settings = Settings(size=48, quality="draft", steps=1, pyramid=False)
     for content, styles, said in (
-        (still, [still], []),
-        (moving, [still], ["photo"]),
+        (still, [painted], []),
+        (moving, [painted], ["photo"]),
         (still, [moving, moving], ["style picture"]),
     ):
         events = stylise_events(content, styles, settings)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components import Component
+from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -22,6 +23,7 @@ from nst.images.decode import on_white
 from nst.ui.server.events import Updates
 
 CANVAS_PX = 512  # longer side of the photo that a mask is painted on
+SHOWN_BY_BROWSERS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP"})
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
 
@@ -93,6 +95,25 @@ def _painted_layer(editor: gr.ImageEditor, payload: Any) -> Image.Image | None:
     file = io.BytesIO(layer) if isinstance(layer, bytes) else _checked(layer.path)
     picture = Image.open(file, formats=["PNG", "WEBP"]).convert("RGBA")
     return picture if picture.getchannel("A").getextrema()[1] else None
+
+
+def show_upload(name: str, path: str | None) -> Updates:
+    """Replace an upload that browsers cannot show (TIFF, HEIC) by a PNG of the pixels that a run reads from it.
+
+    A file that cannot be read stays as it is: the run says what is wrong with it.
+    """
+    if path is None:
+        return {}
+    try:
+        with pictures.header(path, name) as header:
+            if header.format in SHOWN_BY_BROWSERS:
+                return {}
+        picture = pictures.load(path, name)
+    except ValueError:
+        return {}
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1)  # higher levels take several times as long for a few per cent
+    return {name: save_bytes_to_cache(file.getvalue(), f"{Path(path).stem}.png", get_upload_folder())}
 
 
 def show_canvas(photo: str | None) -> Updates:

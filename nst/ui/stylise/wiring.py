@@ -9,8 +9,10 @@ import gradio as gr
 from gradio.events import Dependency
 
 from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, on_device, repeat_status
+from nst.ui.server.uploads import show_upload
 from nst.ui.stylise import after_run, expected_time, gallery, handlers, presets, share, variants
 from nst.ui.stylise.controls import EXTREMES
+from nst.ui.stylise.form import PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.outputs import OPTIONS_TAB
 from nst.ui.stylise.zerogpu import on_zerogpu
@@ -30,6 +32,8 @@ def connect(
     page: gr.Blocks, tab: Components, cards: Mapping[str, gr.Button], extremes: Mapping[str, gr.Button]
 ) -> None:
     """Connect every event of the tab; `cards` are the buttons of the presets, `extremes` those of `EXTREMES`."""
+    for name in PICTURES:
+        tab.call(tab[name].upload, partial(show_upload, name), (name,), (name,), **AT_ONCE)
     presets.connect(cards, tab)
     _couple_strength(tab)
     runs = _connect_runs(tab, extremes)

@@ -46,6 +46,14 @@ def test_upload_both_run_and_download(page: Page, tmp_path: Path) -> None:
     assert (picture.format, picture.size) == ("PNG", (128, 85))
 
 
+def test_an_upload_that_the_browser_cannot_show_is_shown(page: Page, tmp_path: Path, photo: Image.Image) -> None:
+    photo.convert("CMYK").save(tmp_path / "scan.tif")
+    page.locator("#photo-input [aria-label='Remove Image']").click()
+    page.locator("#photo-input input[type=file]").set_input_files(tmp_path / "scan.tif")
+    page.wait_for_function("document.querySelector('#photo-input img')?.naturalWidth === 160")
+    assert page.locator("#photo-input img").get_attribute("src").endswith("scan.png")
+
+
 def test_the_curve_grows_and_names_every_series(page: Page) -> None:
     choose_size(page, 128)
     page.locator("#stylise-button").click()

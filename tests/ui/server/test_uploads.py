@@ -1,0 +1,59 @@
+"""Uploads that a browser cannot show are shown as PNGs, from which a run reads the very same pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from nst.images import pictures
+from nst.ui.server.uploads import show_upload
+
+
+def tiff(folder: Path, photo: Image.Image) -> Path:
+    path = folder / "scan.tif"
+    photo.convert("CMYK").save(path)
+    return path
+
+
+def transparent_tiff(folder: Path, photo: Image.Image) -> Path:
+    path = folder / "cut out.tiff"
+    layer = photo.convert("RGBA")
+    layer.paste((255, 0, 0, 0), (0, 0, 40, 40))
+    layer.save(path)
+    return path
+
+
+def turned_heic(folder: Path, photo: Image.Image) -> Path:
+    path = folder / "phone.heic"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turned by 90 degrees
+    pillow_heif.from_pillow(photo).save(path, exif=exif.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("make", [tiff, transparent_tiff, turned_heic])
+def test_what_is_shown_instead_has_the_pixels_of_the_upload(make, tmp_path: Path, photo, monkeypatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    path = make(tmp_path, photo)
+    shown = show_upload("photo", str(path))["photo"]
+    with Image.open(shown) as file:
+        assert file.format == "PNG"
+    assert Path(shown).stem == path.stem
+    assert np.array_equal(np.asarray(pictures.load(shown)), np.asarray(pictures.load(path)))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "gif", "bmp"])
+def test_what_a_browser_shows_stays(ending: str, tmp_path: Path, photo) -> None:
+    path = tmp_path / f"photo.{ending}"
+    photo.save(path)
+    assert show_upload("photo", str(path)) == {}
+
+
+def test_what_cannot_be_read_stays_for_the_run_to_refuse(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"II*\0" + bytes(100))
+    assert show_upload("photo", str(broken)) == show_upload("photo", None) == {}
