@@ -46,6 +46,7 @@ MARKERS = {
     "ui/stylise/test_cancelling.py": "server",
     "ui/stylise/test_mcp.py": "server",
     "batch/test_batch_processes.py": "process",
+    "batch/cluster_tests.py": "process",
     "batch/test_ray_workers.py": "process",
     "images/test_hostile_memory.py": "process",
     "ui/server/test_importing.py": "process",

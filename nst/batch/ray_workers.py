@@ -66,7 +66,7 @@ def workers(address: str, number: int | None) -> list[work.Worker]:
         spin = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
         environment = {"py_modules": [str(Path(__file__).parents[1])], "env_vars": spin}
         ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="WARNING")
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError, exceptions.RayError):  # Ray's own, of a cluster that has just ended
         raise ValueError(f"no Ray cluster at {address!r}; start one (ray start --head) or check HOST:PORT") from None
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     kind, each = ("GPU", 1) if any(node.get("GPU") for node in nodes) else ("CPU", work.CORES)
