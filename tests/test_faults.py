@@ -61,7 +61,7 @@ def test_later_levels_stay_in_float32(photo, style, monkeypatch) -> None:
     monkeypatch.setitem(QUALITIES, "draft", (4, 2, 2))
     seen = []
     poisoned(lambda network, call: seen.append(network.dtype) or (call >= 5 and seen[-1] != torch.float32), monkeypatch)
-    notes, _, result = painted(photo, style, size=128, precision="bfloat16")
+    notes, _, result = painted(photo, style, size=180, precision="bfloat16")
     assert (len(notes), result.stopped) == (1, "completed")
     assert len({costs.size for costs in result.history}) == 2
     assert set(seen[seen.index(torch.float32) :]) == {torch.float32}
