@@ -13,6 +13,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # "gw0", "gw1": two process
     # Gradio takes the first free port of a hundred. When two processes take the same one at once, one never starts.
     os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(worker.removeprefix("gw")))
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,10 @@ from tests.browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # run GPU kernels on the CPU; triton reads it when it is imported
 os.environ.setdefault("NST_STARTS_PER_MINUTE", "10000")  # all tests count as one visitor; a page reads it when built
+
+# The time of one example is that of the machine. In CI the examples are the same each time.
+hypothesis.settings.register_profile("nst", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("nst")
 
 HEIGHT, WIDTH = 120, 160
 

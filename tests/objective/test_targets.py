@@ -37,7 +37,7 @@ def energies(photo: Image.Image, styles: list[Image.Image], size: int = 64, **gi
     }
 
 
-@given(st.floats(0, 1e9), st.floats(0, 1e9))
+@given(st.floats(0, 1e9), st.just(0.0) | st.floats(1e-6, 1e9))
 def test_what_is_divided_by_is_the_energy_or_between_the_least_and_twice_that(energy: float, least: float) -> None:
     divisor = content_divisor(energy, least)
     if energy >= least:
