@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import socket
@@ -190,15 +191,18 @@ def test_the_server_fetches_nothing_for_a_visitor(
     assert not dry
 
 
-def test_settings_are_restored_from_uploaded_files_only(address: str, tmp_path: Path) -> None:
+def test_uploads_are_handled_for_uploaded_files_only(address: str, tmp_path: Path) -> None:
+    """The file whose settings are restored, and the pictures that are shown instead of what a browser cannot show."""
     picture = tmp_path / "secret.png"
     Image.new("RGB", (20, 20)).save(picture)
     config = httpx.get(f"{address}config").json()
-    (restore,) = (
+    handlers_of_uploads = [
         item["id"] for item in config["dependencies"] if item["targets"] and item["targets"][0][1] == "upload"
-    )
-    for sent in ({"path": str(picture), "meta": {"_type": "gradio.FileData"}}, {"path": str(picture)}, str(picture)):
-        body = {"data": [sent], "fn_index": restore, "session_hash": "a"}
+    ]
+    assert len(handlers_of_uploads) == 1 + len(PICTURES)
+    named = ({"path": str(picture), "meta": {"_type": "gradio.FileData"}}, {"path": str(picture)}, str(picture))
+    for handler, sent in itertools.product(handlers_of_uploads, named):
+        body = {"data": [sent], "fn_index": handler, "session_hash": "a"}
         text = httpx.post(f"{address}gradio_api/run/predict", json=body).text
         assert "holds no recipe" not in text, "the server opened a file that the visitor only named"
         assert '"error"' in text
