@@ -63,7 +63,7 @@ def longest_name(folder: Path) -> int:
 
 
 def shortened(name: str, most_bytes: int) -> str:
-    """The name without its end, so that it has no more than so many bytes; no character is cut in two."""
+    """The name without its end, so that it has at most `most_bytes` bytes; no character is cut in two."""
     while len(os.fsencode(name)) > most_bytes:
         name = name[: min(len(name) - 1, most_bytes)]
     return name
