@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from PIL import Image
 import nst
 from nst import Settings, costs
 from nst.features.extractor import FeatureExtractor
-from nst.images import pictures
+from nst.images import masks, pictures
+from nst.objective.objective import Objective
 from nst.objective.targets import StyleCache, Targets, content_divisor
+from nst.objective.tiled import TiledObjective
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
 
@@ -84,3 +87,51 @@ def test_content_energies_of_a_style_are_kept_by_layer(photo, style) -> None:
     chosen = Settings(**{**vars(QUICK), "content_layers": layers})
     kept, fresh = (nst.stylise(GREY, style, chosen, memo=one) for one in (memo, None))
     assert kept.image.tobytes() == fresh.image.tobytes()
+
+
+def extractor_of(chosen: Settings) -> FeatureExtractor:
+    return FeatureExtractor(chosen.layers, device=torch.device("cpu"), replicate_edges=True)
+
+
+def test_energies_measured_in_tiles_are_those_of_the_whole(photo, style) -> None:
+    chosen = Settings(size=96, precision="float32")
+    inputs, level = Inputs.of(photo, [style], chosen, torch.device("cpu")), Level(1, 72, 96, 1)
+    whole, tiled = (Targets.of(inputs, extractor_of(chosen), chosen, level, budget) for budget in (None, 2**22))
+    assert tiled.content_energy == pytest.approx(whole.content_energy, rel=1e-4)
+    assert tiled.regions[0].energies == pytest.approx(whole.regions[0].energies, rel=1e-4)
+
+
+def test_a_style_is_kept_with_its_transparency(photo, style) -> None:
+    """The same colours under another alpha are another style."""
+    chosen, memo = Settings(size=64, precision="float32"), StyleCache()
+    cut = style.convert("RGBA")
+    cut.putalpha(Image.new("L", style.size, 255))
+    half = cut.copy()
+    half.putalpha(Image.linear_gradient("L").resize(style.size).point(lambda value: max(value, 1)))
+    found = []
+    for painting in (cut, half):
+        inputs = Inputs.of(photo, [painting], chosen, torch.device("cpu"))
+        found.append(Targets.of(inputs, extractor_of(chosen), chosen, Level(1, *inputs.size, 1), None, memo))
+    opaque, faded = (targets.regions[0].targets["relu1_1"] for targets in found)
+    assert not torch.allclose(opaque, faded, rtol=1e-3)
+
+
+def test_the_gradient_has_the_total_variation_and_none_outside_the_mask(photo, style) -> None:
+    """By autograd on the formula alone; whole and in tiles."""
+    mask = Image.new("L", photo.size, 0)
+    mask.paste(255, (0, 0, photo.width // 2, photo.height))
+    device, gradients = torch.device("cpu"), {}
+    kinds = (Objective, partial(TiledObjective, tile_bytes=2**22))
+    for weight in (0.0, 50.0):
+        chosen = Settings(size=64, precision="float32", total_variation=weight)
+        inputs, extractor = Inputs.of(photo, [style], chosen, device, [mask]), extractor_of(chosen)
+        targets = Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1))
+        image = inputs.photo.flip(-2)
+        for kind in kinds:
+            gradients[kind, weight] = kind(extractor, targets, chosen)(image)[1]
+            assert gradients[kind, weight][..., 34:].abs().max() == 0
+    pixels = image.clone().requires_grad_()
+    (50 * costs.total_variation(masks.compose(pixels, targets.photo, targets.mask))).backward()
+    for kind in kinds:
+        added = gradients[kind, 50.0] - gradients[kind, 0.0]
+        assert torch.allclose(added, pixels.grad, atol=1e-4 * pixels.grad.abs().max().item())
