@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from nst.features.extractor import kept_kernels
 from nst.settings import QUALITIES
@@ -151,6 +151,8 @@ def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setitem(QUALITIES, "draft", (4, 3, 2))
         monkeypatch.setitem(QUALITIES, "balanced", (14, 10, 8))
         monkeypatch.setattr(variants, "STEPS_OF_ONE_LEVEL", 6)
+        monkeypatch.setattr(variants, "AREA_PX", 0)
+        monkeypatch.setattr(variants, "LEAST_PX", 128)
 
 
 @pytest.fixture
@@ -171,14 +173,45 @@ def browser() -> Iterator[object]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser, address: str) -> Iterator[Page]:
-    """Our page in a new wide window."""
+@pytest.fixture(scope="session")
+def window(browser) -> Iterator[BrowserContext]:
+    """A wide window. Its tabs share a cache, which halves the time to open the page again."""
     context = browser.new_context(viewport=WIDE)
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(window: BrowserContext) -> Iterator[Page]:
+    """A new empty tab."""
+    tab = window.new_page()
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def page(tab: Page, address: str) -> Page:
+    """Our page in a new tab."""
+    visit(tab, address)
+    return tab
+
+
+@pytest.fixture(scope="module")
+def opened(window: BrowserContext, address: str) -> Iterator[Page]:
+    """Our page, shared by tests that begin no run and set what they look at."""
+    page = window.new_page()
     visit(page, address)
     yield page
-    context.close()
+    page.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with photo.png and style.png."""
+    photo.save(tmp_path / "photo.png")
+    style.save(tmp_path / "style.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 
+import nst
 from nst.ui.stylise import handlers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,3 +56,20 @@ def usual_values(photo: object, style: object) -> dict[str, object]:
     given |= {"photo": photo, "style": style, "content_layer": "relu4_2", "size": 128, "seed": 0, "alpha": 1, "beta": 9}
     given |= {"quality": "draft", "optimiser": "lbfgs", "init": "content", "total_variation": 0}
     return {**given, "other_layers": {"headers": ["layer", "lambda", "content"], "data": []}}
+
+
+class CountedRun:
+    """Takes the place of `stylise_events`: the events of a run so far, and whether it has ended or was closed."""
+
+    def __init__(self, usual: Callable[..., Iterator[nst.Event]]) -> None:
+        self.usual = usual
+        self.events: list[nst.Event] = []
+        self.ended = threading.Event()
+
+    def __call__(self, *arguments: object, **options: object) -> Iterator[nst.Event]:
+        try:
+            for event in self.usual(*arguments, **options):
+                self.events.append(event)
+                yield event
+        finally:
+            self.ended.set()

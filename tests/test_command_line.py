@@ -29,15 +29,6 @@ SHADE = (0.1234, 0.5432, 0.3117)
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with photo.png and style.png."""
-    photo.save(tmp_path / "photo.png")
-    style.save(tmp_path / "style.png")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @dataclasses.dataclass
 class Asked:
     """The settings and pictures of a run that was started."""

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.images.files import flat, heic
 from tests.test_architecture import ROOT, SOURCES, floor_of, module_of, room_of
@@ -89,15 +88,6 @@ os._exit(cache.get("key", lambda: 42))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 def test_forked_process_does_not_wait_for_the_other_s_threads() -> None:
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK]).returncode == 42
-
-
-@pytest.fixture
-def folder(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with photo.png and style.png."""
-    photo.save(tmp_path / "photo.png")
-    style.save(tmp_path / "style.png")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 STREAMS = {

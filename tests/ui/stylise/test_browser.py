@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ from nst.ui.stylise import handlers
 from tests.browsing import (
     PHONE,
     WAIT_MS,
-    WIDE,
     choose_size,
     download,
     picture_source,
@@ -27,6 +25,34 @@ from tests.browsing import (
     visit,
     wait_for_frames,
 )
+from tests.serving import CountedRun
+
+
+def test_the_page_opens_with_a_finished_example(opened: Page) -> None:
+    for picture in ("#photo-input img", "#style-input img", "#picture img"):
+        expect(opened.locator(picture)).to_be_visible()
+        assert opened.locator(picture).evaluate("img => img.complete && img.naturalWidth") > 100
+    expect(opened.locator("#curve g.plot_marks path")).to_have_count(8)
+
+
+def test_an_example_photo_is_one_click(opened: Page) -> None:
+    before = opened.locator("#photo-input img").get_attribute("src")
+    opened.get_by_role("button", name="coffee").click()
+    expect(opened.locator("#photo-input img")).not_to_have_attribute("src", before)
+
+
+def test_strength_and_beta_stay_in_step(opened: Page) -> None:
+    strength, beta = (opened.get_by_label(f"number input for {name}") for name in ("Strength", "beta: style"))
+    alpha = opened.get_by_label("number input for alpha: content")
+    for box, value, other, answer in (
+        (strength, "100", beta, "100"),
+        (strength, "0", beta, "1"),
+        (beta, "31.6", strength, "75"),
+        (alpha, "0.1", strength, "100"),
+    ):
+        box.fill(value)
+        box.press("Enter")
+        expect(other).to_have_value(answer)
 
 
 def test_upload_both_run_and_download(page: Page, tmp_path: Path) -> None:
@@ -54,18 +80,6 @@ def test_an_upload_that_the_browser_cannot_show_is_shown(page: Page, tmp_path: P
     assert page.locator("#photo-input img").get_attribute("src").endswith("scan.png")
 
 
-def test_the_curve_grows_and_names_every_series(page: Page) -> None:
-    choose_size(page, 128)
-    page.locator("#stylise-button").click()
-    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
-    lines = page.locator("#curve g.plot_marks path")
-    expect(lines).to_have_count(8)
-    points = [line.get_attribute("d").count("L") + 1 for line in lines.all()]
-    assert min(points) >= sum(QUALITIES["draft"])  # such a small picture has one level, with all of them
-    for series in ("total J", "content", "style", "relu1_1", "relu5_1"):
-        expect(page.locator("#series label", has_text=series).first).to_be_visible()
-
-
 def test_stop_keeps_the_picture_as_the_result(page: Page, tmp_path: Path) -> None:
     choose_size(page, 512, "balanced")
     page.locator("#stylise-button").click()
@@ -80,53 +94,24 @@ def test_stop_keeps_the_picture_as_the_result(page: Page, tmp_path: Path) -> Non
     assert download(page, tmp_path).size == (512, 341)
 
 
-def test_closing_the_tab_ends_the_run(browser, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps, ended = [], threading.Event()
-    real_events = handlers.stylise_events
-
-    def counted(*arguments: object, **options: object) -> Iterator[object]:
-        try:
-            for event in real_events(*arguments, **options):
-                steps.append(event)
-                yield event
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(handlers, "stylise_events", counted)
-    context = browser.new_context(viewport=WIDE)
-    page = context.new_page()
-    visit(page, address)
+def test_closing_the_tab_ends_the_run(page: Page, counted: CountedRun) -> None:
     choose_size(page, 512, "fine")
     page.locator("#stylise-button").click()
     wait_for_frames(page, 3)
-    assert not ended.is_set()
-    context.close()
-    assert ended.wait(WAIT_MS / 1000)
-    assert len(steps) < steps[0].steps / 2, "the run went on although its visitor had left"
+    assert not counted.ended.is_set()
+    page.close()
+    assert counted.ended.wait(WAIT_MS / 1000)
+    assert len(counted.events) < counted.events[0].steps / 2, "the run went on although its visitor had left"
 
 
-def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(page: Page) -> None:
-    page.set_viewport_size(PHONE)
-    page.reload()
-    expect(page.locator("#strength input[type=range]")).to_be_visible(timeout=WAIT_MS)
-    page.wait_for_timeout(500)
-    assert [slider.is_visible() for slider in page.locator("input[type=range]").all()].count(True) == 1
+def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(tab: Page, address: str) -> None:
+    tab.set_viewport_size(PHONE)
+    visit(tab, address)
+    expect(tab.locator("#strength input[type=range]")).to_be_visible()
+    tab.wait_for_timeout(500)
+    assert [slider.is_visible() for slider in tab.locator("input[type=range]").all()].count(True) == 1
     for panel in ("size", "weights", "more-styles", "colour", "places", "advanced"):
-        expect(page.locator(f"#{panel}")).to_be_visible()
-
-
-def test_strength_and_beta_stay_in_step(page: Page) -> None:
-    strength, beta = (page.get_by_label(f"number input for {name}") for name in ("Strength", "beta: style"))
-    alpha = page.get_by_label("number input for alpha: content")
-    for box, value, other, answer in (
-        (strength, "100", beta, "100"),
-        (strength, "0", beta, "1"),
-        (beta, "31.6", strength, "75"),
-        (alpha, "0.1", strength, "100"),
-    ):
-        box.fill(value)
-        box.press("Enter")
-        expect(other).to_have_value(answer)
+        expect(tab.locator(f"#{panel}")).to_be_visible()
 
 
 def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
@@ -155,7 +140,7 @@ def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
         assert away[60:68, 50:65].mean() > 12
 
 
-def test_colours_change_after_the_run_at_once(page: Page) -> None:
+def test_colours_and_file_format_change_after_the_run(page: Page, tmp_path: Path) -> None:
     choose_size(page, 128)
     page.locator("#stylise-button").click()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
@@ -175,6 +160,11 @@ def test_colours_change_after_the_run_at_once(page: Page) -> None:
     amount.press("Enter")
     expect(page.locator("#picture img")).not_to_have_attribute("src", before, timeout=2000)
     assert np.abs(pixels(page) - painted).mean() < 1
+    for name, format in (("WebP", "WEBP"), ("JPEG", "JPEG")):
+        page.get_by_label("File format").click()
+        page.get_by_role("option", name=name).click()
+        page.wait_for_timeout(700)
+        assert download(page, tmp_path).format == format
 
 
 def test_texture_and_content_alone_are_one_click(page: Page) -> None:
@@ -188,11 +178,17 @@ def test_texture_and_content_alone_are_one_click(page: Page) -> None:
         assert (alpha == "0", beta == "0") == (cost == "style", cost == "content")
 
 
-def test_compare_time_lapse_continue_and_bigger_follow_a_run(page: Page) -> None:
+def test_curve_compare_time_lapse_continue_and_bigger_follow_a_run(page: Page) -> None:
     choose_size(page, 128)
     expect(page.locator("#go-on")).to_be_disabled()
     page.locator("#stylise-button").click()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    lines = page.locator("#curve g.plot_marks path")
+    expect(lines).to_have_count(8)
+    points = [line.get_attribute("d").count("L") + 1 for line in lines.all()]
+    assert min(points) >= sum(QUALITIES["draft"])  # such a small picture has one level, with all of them
+    for series in ("total J", "content", "style", "relu1_1", "relu5_1"):
+        expect(page.locator("#series label", has_text=series).first).to_be_visible()
     page.get_by_role("tab", name="Compare").click()
     before, after = page.locator("#compare img").all()[:2]
     assert before.get_attribute("src") != after.get_attribute("src")
@@ -229,14 +225,14 @@ def test_dropping_our_png_sets_the_controls(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_label("number input for Size")).to_have_value("128")
 
 
-def test_a_link_sets_the_controls_and_bad_values_in_it_get_a_notice(page: Page, address: str) -> None:
-    page.goto(f"{address}?beta=31.6&size=99999&style_layers=relu1_1:0.7")
-    status = page.locator("#status")
+def test_a_link_sets_the_controls_and_bad_values_in_it_get_a_notice(tab: Page, address: str) -> None:
+    visit(tab, f"{address}?beta=31.6&size=99999&style_layers=relu1_1:0.7")
+    status = tab.locator("#status")
     expect(status).to_contain_text("Settings taken from the address. size in the address is ignored", timeout=WAIT_MS)
-    expect(page.get_by_label("number input for beta: style")).to_have_value("31.6")
-    expect(page.get_by_label("number input for Strength")).to_have_value("75")
-    expect(page.get_by_label("number input for lambda relu1_1")).to_have_value("0.7")
-    expect(page.get_by_label("number input for lambda relu2_1")).to_have_value("0")
+    expect(tab.get_by_label("number input for beta: style")).to_have_value("31.6")
+    expect(tab.get_by_label("number input for Strength")).to_have_value("75")
+    expect(tab.get_by_label("number input for lambda relu1_1")).to_have_value("0.7")
+    expect(tab.get_by_label("number input for lambda relu2_1")).to_have_value("0")
 
 
 def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,30 +258,6 @@ def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monk
     assert asked[0].style_layers["relu1_2"] == 0.5
 
 
-def test_the_file_format_can_be_chosen_after_the_run(page: Page, tmp_path: Path) -> None:
-    choose_size(page, 128)
-    page.locator("#stylise-button").click()
-    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
-    for name, format in (("WebP", "WEBP"), ("JPEG", "JPEG")):
-        page.get_by_label("File format").click()
-        page.get_by_role("option", name=name).click()
-        page.wait_for_timeout(700)
-        assert download(page, tmp_path).format == format
-
-
-def test_an_example_photo_is_one_click(page: Page) -> None:
-    before = page.locator("#photo-input img").get_attribute("src")
-    page.get_by_role("button", name="coffee").click()
-    expect(page.locator("#photo-input img")).not_to_have_attribute("src", before)
-
-
-def test_the_page_opens_with_a_finished_example(page: Page) -> None:
-    for picture in ("#photo-input img", "#style-input img", "#picture img"):
-        expect(page.locator(picture)).to_be_visible()
-        assert page.locator(picture).evaluate("img => img.complete && img.naturalWidth") > 100
-    expect(page.locator("#curve g.plot_marks path")).to_have_count(8)
-
-
 def test_a_broken_upload_ends_in_a_sentence_and_loses_nothing(page: Page, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 not really")
@@ -300,16 +272,15 @@ def test_a_broken_upload_ends_in_a_sentence_and_loses_nothing(page: Page, tmp_pa
     assert "Traceback" not in page.content()
 
 
-def test_a_phone_needs_no_sideways_scrolling(browser, address: str) -> None:
-    context = browser.new_context(viewport=PHONE, color_scheme="dark")
-    page = context.new_page()
-    page.goto(address)
-    expect(page.locator("#curve g.plot_marks path").first).to_be_visible(timeout=WAIT_MS)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    tops = [page.locator(part).bounding_box()["y"] for part in ("#stylise-button", "#picture", "#curve", "#weights")]
+def test_a_phone_needs_no_sideways_scrolling(tab: Page, address: str) -> None:
+    tab.set_viewport_size(PHONE)
+    tab.emulate_media(color_scheme="dark")
+    tab.goto(address)
+    expect(tab.locator("#curve g.plot_marks path").first).to_be_visible(timeout=WAIT_MS)
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    tops = [tab.locator(part).bounding_box()["y"] for part in ("#stylise-button", "#picture", "#curve", "#weights")]
     assert tops == sorted(tops), "button, picture, curve, then the folded panels"
-    expect(page.locator("#weights input[type=range]").first).not_to_be_visible()
-    context.close()
+    expect(tab.locator("#weights input[type=range]").first).not_to_be_visible()
 
 
 def test_the_page_loads_nothing_from_elsewhere(browser, address: str) -> None:
