@@ -61,7 +61,6 @@ MARKERS = {
     "test_programs.py": "process",
     "bench/test_bench.py": "slow",
     "explain/test_layer_studies.py": "slow",
-    "objective/test_style_cache.py": "slow",
     "objective/test_tiled_costs.py": "slow",
     "test_faults.py": "slow",
     "test_runs_with_masks.py": "slow",

@@ -1,4 +1,4 @@
-"""What content costs are divided by: the photo's own energy, but where a photo shows next to nothing."""
+"""Targets of a level: what content costs are divided by, and what is kept of styles for other runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import nst
 from nst import Settings, costs
 from nst.features.extractor import FeatureExtractor
 from nst.images import masks, pictures
+from nst.objective import targets
 from nst.objective.objective import Objective
-from nst.objective.targets import StyleCache, Targets, content_divisor
+from nst.objective.targets import StyleCache, StyleMeasures, Targets, content_divisor, digest
 from nst.objective.tiled import TiledObjective
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
@@ -112,8 +113,61 @@ def test_a_style_is_kept_with_its_transparency(photo, style) -> None:
     for painting in (cut, half):
         inputs = Inputs.of(photo, [painting], chosen, torch.device("cpu"))
         found.append(Targets.of(inputs, extractor_of(chosen), chosen, Level(1, *inputs.size, 1), None, memo))
-    opaque, faded = (targets.regions[0].targets["relu1_1"] for targets in found)
+    opaque, faded = (one.regions[0].targets["relu1_1"] for one in found)
     assert not torch.allclose(opaque, faded, rtol=1e-3)
+
+
+def test_digest_tells_shape_and_values() -> None:
+    values = torch.arange(6.0)
+    different = [values, values.view(2, 3), values.flip(0), values + 1e-6, None]
+    assert len(set(map(digest, different))) == len(different)
+    assert digest(values) == digest(values.clone())
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Arguments of each measurement of a style picture."""
+    calls, usual = [], targets._Measurer._measure_style
+
+    def measure(*asked: object) -> StyleMeasures:
+        calls.append(asked)
+        return usual(*asked)
+
+    monkeypatch.setattr(targets._Measurer, "_measure_style", measure)
+    return calls
+
+
+def test_a_style_is_measured_once_per_size_and_the_picture_stays_the_same(photo, style, measured: list) -> None:
+    memo, other = StyleCache(), photo.rotate(180)
+    expected = [nst.stylise(content, style, QUICK).image.tobytes() for content in (photo, other)]
+    assert [nst.stylise(content, style, QUICK, memo=memo).image.tobytes() for content in (photo, other)] == expected
+    assert len(measured) == 3, "two without a cache, one for both photos with it"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"statistic": "wasserstein"},
+        {"pooling": "average"},
+        {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}},
+        {"content_layers": {"relu3_2": 1.0}},
+        {"balance": False},
+        {"dtype": torch.bfloat16},
+        {"scale": 0.5},
+        {"tile_bytes": 2.0**20},
+    ],
+    ids=str,
+)
+def test_whatever_matters_for_a_style_is_measured_anew(change: dict, style, measured: list) -> None:
+    memo, painting = StyleCache(), pictures.to_tensor(style.resize((48, 36)))
+    for other in ({}, {}, change):
+        usual = {"scale": 1.0, "dtype": torch.float32, "tile_bytes": None}
+        scale, dtype, tile_bytes = ({**usual, **other}[name] for name in usual)
+        chosen = Settings(size=48, **{name: value for name, value in other.items() if name not in usual})
+        extractor = FeatureExtractor(chosen.layers, pooling=chosen.pooling, dtype=dtype)
+        with torch.no_grad():
+            targets._Measurer(extractor, chosen, tile_bytes, memo).style(painting, None, scale)
+    assert len(measured) == 2
 
 
 def test_the_gradient_has_the_total_variation_and_none_outside_the_mask(photo, style) -> None:
@@ -125,13 +179,13 @@ def test_the_gradient_has_the_total_variation_and_none_outside_the_mask(photo, s
     for weight in (0.0, 50.0):
         chosen = Settings(size=64, precision="float32", total_variation=weight)
         inputs, extractor = Inputs.of(photo, [style], chosen, device, [mask]), extractor_of(chosen)
-        targets = Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1))
+        goal = Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1))
         image = inputs.photo.flip(-2)
         for kind in kinds:
-            gradients[kind, weight] = kind(extractor, targets, chosen)(image)[1]
+            gradients[kind, weight] = kind(extractor, goal, chosen)(image)[1]
             assert gradients[kind, weight][..., 34:].abs().max() == 0
     pixels = image.clone().requires_grad_()
-    (50 * costs.total_variation(masks.compose(pixels, targets.photo, targets.mask))).backward()
+    (50 * costs.total_variation(masks.compose(pixels, goal.photo, goal.mask))).backward()
     for kind in kinds:
         added = gradients[kind, 50.0] - gradients[kind, 0.0]
         assert torch.allclose(added, pixels.grad, atol=1e-4 * pixels.grad.abs().max().item())
