@@ -149,7 +149,7 @@ def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
         monkeypatch.setitem(QUALITIES, "draft", (4, 3, 2))
         monkeypatch.setitem(QUALITIES, "balanced", (14, 10, 8))
-        monkeypatch.setattr(variants, "STEPS_OF_ONE_LEVEL", 6)
+        monkeypatch.setattr(variants, "STEPS_OF_ONE_LEVEL", 3)
         monkeypatch.setattr(variants, "AREA_PX", 0)
         monkeypatch.setattr(variants, "LEAST_PX", 128)
 

@@ -79,6 +79,7 @@ def GPU(duration):
 RUN_IN_FORK = """
 import json
 import spaces
+from nst.settings import QUALITIES
 from nst.ui import build
 from nst.ui.server import examples
 from nst.ui.stylise import expected_time, handlers, variants, zerogpu
@@ -94,10 +95,11 @@ paint, go_on, stylise, repaint, grid = (
     zerogpu.on_zerogpu(handler, PARAMETERS)
     for handler in (handlers.paint, handlers.go_on, handlers.stylise, handlers.repaint, variants.paint)
 )
+QUALITIES["draft"], variants.STEPS_OF_ONE_LEVEL = (2, 2, 2), 2
 *_, painted = paint(*given.values())
 *_, again = go_on(painted["kept"], *given.values())
 *_, public = stylise(*given.values())
-variants.VARIANTS = variants.VARIANTS[:1]
+variants.VARIANTS, variants.AREA_PX, variants.LEAST_PX = variants.VARIANTS[:1], 0, 64
 *_, options = grid(*given.values())
 statuses = [updates["status"] for updates in (painted, again, public)]
 large = zerogpu.needed_s({**given, "size": 1024, "quality": "fine"})
