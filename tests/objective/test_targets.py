@@ -91,7 +91,7 @@ def test_content_energies_of_a_style_are_kept_by_layer(photo, style) -> None:
 
 
 def extractor_of(chosen: Settings) -> FeatureExtractor:
-    return FeatureExtractor(chosen.layers, device=torch.device("cpu"), replicate_edges=True)
+    return FeatureExtractor(chosen.layers, pooling=chosen.pooling, device=torch.device("cpu"), replicate_edges=True)
 
 
 def test_energies_measured_in_tiles_are_those_of_the_whole(photo, style) -> None:
@@ -100,6 +100,17 @@ def test_energies_measured_in_tiles_are_those_of_the_whole(photo, style) -> None
     whole, tiled = (Targets.of(inputs, extractor_of(chosen), chosen, level, budget) for budget in (None, 2**22))
     assert tiled.content_energy == pytest.approx(whole.content_energy, rel=1e-4)
     assert tiled.regions[0].energies == pytest.approx(whole.regions[0].energies, rel=1e-4)
+
+
+def test_gradient_in_tiles_is_that_of_the_whole(photo, style) -> None:
+    """With average pooling, where no rounding decides which of two activations is the largest."""
+    chosen = Settings(size=64, precision="float32", pooling="average")
+    inputs, extractor = Inputs.of(photo, [style], chosen, torch.device("cpu")), extractor_of(chosen)
+    goal = Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1))
+    image = inputs.photo.flip(-2)
+    whole = Objective(extractor, goal, chosen)(image)[1]
+    found = TiledObjective(extractor, goal, chosen, tile_bytes=2.0**21)(image)[1]
+    assert (found - whole).norm() < 1e-4 * whole.norm()
 
 
 def test_a_style_is_kept_with_its_transparency(photo, style) -> None:
