@@ -7,29 +7,33 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
 
-from nst import Degraded, Finished, Result, Settings, Started, Step, files, malloc, stylise_events
+from nst import Degraded, Finished, Result, Settings, Started, Step, files, malloc, recipe, stylise_events
 from nst.batch.driver import STATUSES, NoWorkersError, Report, run
 from nst.batch.manifest import NAME, Manifest
 from nst.batch.options import Parser, add_options, settings_of
 from nst.batch.work_list import check_files, named, read
 from nst.batch.workers import Worker, local
 from nst.console import lasting_streams
-from nst.events import curve_csv
+from nst.events import curve_csv, early_end
 from nst.features.weights import WeightsError
 from nst.images import encode
+from nst.memory import lacks_memory
 
 PROGRAM = "nst"
+OUT_OF_MEMORY = "out of memory, nothing was written; choose a smaller size or smaller pictures, or end other programs"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 when all was painted, 1 when some of a batch failed, 2 for bad input, 130 when interrupted."""
+    """Exit code: 0 when all was painted, 1 when some of a batch failed or memory ran out, 2 for bad input, 130 when
+    interrupted.
+    """
     malloc.prepare()
     with lasting_streams():
         return _run(arguments)
@@ -41,6 +45,11 @@ def _run(arguments: Sequence[str]) -> int:
     except (ValueError, WeightsError, NoWorkersError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
+    except (RuntimeError, MemoryError) as error:
+        if not lacks_memory(error):
+            raise
+        print(f"{PROGRAM}: {OUT_OF_MEMORY}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted, nothing was written", file=sys.stderr)
         return 130
@@ -50,7 +59,7 @@ def _single(arguments: Sequence[str]) -> int:
     parser = Parser(
         prog=PROGRAM,
         description="Repaint a photo in the style of another picture.",
-        epilog=f"For many photos: {PROGRAM} batch --help. For the page: {PROGRAM} page --help.",
+        epilog=f"A PNG holds the recipe of its run, for --recipe. For many photos: {PROGRAM} batch --help. For the page: {PROGRAM} page --help.",
     )
     parser.add_argument("photo", help="the picture whose content is kept")
     parser.add_argument("styles", nargs="+", metavar="style", help="one to four pictures whose style is painted")
@@ -59,16 +68,28 @@ def _single(arguments: Sequence[str]) -> int:
     add_options(parser)
     options = parser.parse_args(arguments)
     _check_files(options)
-    result = _paint(options, settings_of(options))
+    settings = settings_of(options)
+    _tell_of_early_end(options)
+    result, text = _paint(options, settings)
     with _writing(options.output):
-        encode.save(result.painting.pixels(), options.output, options.bits or 8)
+        encode.save(result.painting.pixels(), options.output, options.bits or 8, text)
     if options.costs and result.history:
         with _writing(options.costs):
             options.costs.write_bytes(curve_csv(result.history).encode())
     costs = result.history[-1] if result.history else None
     figures = f", J = {costs.total:.3g} (content {costs.content:.3g}, style {costs.style:.3g})" if costs else ""
+    if early := early_end(result.stopped, len(result.history)):
+        print(f"{PROGRAM}: {early}; the picture so far was written", file=sys.stderr)
+        figures += f", {early}"
     print(f"{options.output}: {result.image.width} x {result.image.height} px in {result.seconds:.1f} s{figures}")
     return 0
+
+
+def _tell_of_early_end(options: argparse.Namespace) -> None:
+    """Say so if the recipe is of a run that stopped early: its settings alone do not give the same picture again."""
+    known = recipe.read(Path(options.recipe)) if options.recipe else None
+    if known and (early := early_end(known.stopped, known.steps)):
+        print(f"{PROGRAM}: the run of the recipe {early}; now all steps are taken", file=sys.stderr)
 
 
 def _check_files(options: argparse.Namespace) -> None:
@@ -93,8 +114,13 @@ def _writing(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} cannot be written ({error.strerror or error}); choose another place") from error
 
 
-def _paint(options: argparse.Namespace, settings: Settings) -> Result:
-    events = stylise_events(options.photo, options.styles, settings, masks=options.masks, start=options.start)
+def _paint(options: argparse.Namespace, settings: Settings) -> tuple[Result, Mapping[str, str] | None]:
+    """The result, and the texts with its recipe if the output's format keeps texts."""
+    pictures = options.photo, options.styles
+    events = stylise_events(*pictures, settings, masks=options.masks, start=options.start)
+    inputs = None
+    if encode.FORMATS[encode.format_of(options.output, options.bits or 8)].keeps_text:
+        inputs = recipe.fingerprints(*pictures, options.masks, options.start)  # now: the files may change during a run
     with tqdm(unit="step", leave=False) as bar:
         for event in events:
             match event:
@@ -107,7 +133,7 @@ def _paint(options: argparse.Namespace, settings: Settings) -> Result:
                 case Degraded(reason=reason):
                     bar.write(reason, file=sys.stderr)
                 case Finished(result=result):
-                    return result
+                    return result, recipe.text(recipe.Recipe.of(result, inputs)) if inputs else None
     raise AssertionError("a run ends with Finished")
 
 
@@ -144,12 +170,13 @@ def _batch(arguments: Sequence[str]) -> int:
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"workers={options.workers} is under the limit of 1; leave it out to have one per device")
     orders = named(read(options), "." + options.format, options.output)
+    _tell_of_early_end(options)
     check_files(orders, options)
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # of the workers: on shared machines waiting threads hurt
     crew = _crew(options, settings_of(options).device)[: len(orders)]
     started = time.monotonic()
     counts = dict.fromkeys(STATUSES, 0)
-    code = 0
+    code = early = 0
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         with (
@@ -160,6 +187,7 @@ def _batch(arguments: Sequence[str]) -> int:
         ):
             for report in reports:
                 counts[report.status] += 1
+                early += report.early_end is not None
                 bar.settle(report)
     except OSError as error:
         raise ValueError(f"{options.output} cannot be written ({error.strerror or error}); choose another") from error
@@ -167,6 +195,7 @@ def _batch(arguments: Sequence[str]) -> int:
         print("stopped; the same command goes on from here", file=sys.stderr)
         code = 128 + stopped.number
     summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+    summary += f" ({early} stopped early)" if early else ""
     print(f"{options.output}: {summary} of {len(orders)} in {time.monotonic() - started:.1f} s; see {NAME}")
     return code or int(counts["failed"] > 0)
 
@@ -218,6 +247,6 @@ class _Bar(tqdm):
     def settle(self, report: Report) -> None:
         if report.status == "kept":
             self.initial += 1
-        if report.error:
-            self.write(f"{report.photo}: {report.error}", file=sys.stderr)
+        if told := report.error or report.early_end:
+            self.write(f"{report.photo}: {told}", file=sys.stderr)
         self.update()

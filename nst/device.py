@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -44,9 +45,33 @@ def true_float32(image: torch.Tensor) -> AbstractContextManager:
     cuDNN chooses algorithms by its own estimate. To try them out (`benchmark`) takes 0.3 to 0.5 s for each new size and
     made steps 0 to 2 % faster (H200, 128 to 2048 px); in float32 it also took 35 GB.
     """
-    if not image.is_cuda:
-        return nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)
+    return CUDNN_IN_FLOAT32 if image.is_cuda else nullcontext()
+
+
+class _CudnnInFloat32(AbstractContextManager):
+    """A context of cuDNN's flags, which belong to the process: the first run to enter sets them, the last restores.
+
+    If each run restored the flags that it found, the first of two runs on two GPUs to leave would change those of the
+    other.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.flags = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.flags.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False))
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.flags.close()
+
+
+CUDNN_IN_FLOAT32 = _CudnnInFloat32()
 
 
 def _device(device: str) -> tuple[torch.device, str]:

@@ -84,6 +84,12 @@ class Finished:
 Event = Started | Step | Degraded | Finished
 
 
+def early_end(stopped: str, steps: int) -> str | None:
+    """For a run that ended before its last step, a phrase that says so; `stopped` is that of a `Result`."""
+    why = {"budget": "its time was up", "diverged": "no further step was possible"}.get(stopped)
+    return why and f"stopped early at step {steps}: {why}"
+
+
 def curve_csv(history: Sequence[Costs]) -> str:
     """The loss curve as CSV, unweighted costs: a row per step, a column per style layer. Empty without a step."""
     rows = [{**dataclasses.asdict(costs), "size": max(costs.size), **costs.style_layers} for costs in history]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,8 @@ from nst.optimise.lbfgs_pairs import CHUNK, pairs_for
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
 
 OutOfMemoryError = torch.OutOfMemoryError  # for nst.ui, which does not import torch
+# Parts of the messages of the plain `RuntimeError`s with which torch on a CPU says that memory ran out.
+LACKS_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
 
 SMALLEST_TILE_MIB = 16  # smaller tiles consist mostly of margin
 TILE_MIB = 160  # activations that a tile keeps for its gradient on a CPU; twice as much is no faster
@@ -64,10 +66,28 @@ def plan_memory(
     return Memory(memory_mib(settings, size, dtype, tile_bytes, styles), tile_bytes)
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out, on whatever device and in whatever library."""
+    if isinstance(error, (OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in LACKS_MEMORY)
+
+
+@contextlib.contextmanager
+def one_error() -> Iterator[None]:
+    """Whenever memory runs out in this context, the exception is `OutOfMemoryError`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, OutOfMemoryError) or not lacks_memory(error):
+            raise
+        raise OutOfMemoryError("out of memory; choose a smaller size, or smaller pictures") from error
+
+
 def smaller(tile_bytes: float | None) -> float:
     """The next `tile_bytes` to try after memory ran out. `OutOfMemoryError` when tiles are as small as is sensible."""
     if tile_bytes is not None and tile_bytes <= SMALLEST_TILE_MIB * MIB:
-        raise torch.OutOfMemoryError("out of memory even in small tiles; choose a smaller size")
+        raise OutOfMemoryError("out of memory even in small tiles; choose a smaller size")
     return TILE_MIB * MIB if tile_bytes is None else max(SMALLEST_TILE_MIB * MIB, tile_bytes / 4)
 
 

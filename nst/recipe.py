@@ -29,6 +29,7 @@ from nst.settings import LIMITS, Settings
 KEYWORD = "nst"  # keyword of the PNG text that holds the recipe
 FORMAT = 1  # increased when an older program would misread a recipe
 LONGEST_TEXT = 32_768  # characters; a recipe that names every layer has a quarter of that
+NOT_OF_THE_PICTURE = ("device", "max_seconds")  # settings of a run that say nothing about the picture it paints
 LONGEST_NOTICE = 480  # characters of an error; one that lists every layer of a network needs most of them
 
 
@@ -76,7 +77,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 class Recipe:
     """The settings and inputs of a run, its environment and its outcome. Illegal values raise `ValueError`."""
 
-    settings: Settings
+    settings: Settings  # what decides the picture; the rest is left out, also of older recipes, by `_of_the_picture`
     inputs: Mapping[str, str]  # name -> SHA-256, from `fingerprints`
     versions: Mapping[str, str]  # program -> version, for programs that influence the numbers
     compute: str  # device, number format and the reason for both
@@ -91,6 +92,7 @@ class Recipe:
             value = getattr(self, name)
             if not holds(value):
                 raise ValueError(f"{name}={value!r:.60} must be {words}; choose the PNG as this program saved it")
+        object.__setattr__(self, "settings", _of_the_picture(self.settings))
 
     @classmethod
     def of(cls, result: Result, inputs: Mapping[str, str]) -> Recipe:
@@ -105,6 +107,14 @@ class Recipe:
         width, height = result.image.size
         steps = len(result.history)
         return cls(result.settings, inputs, versions, str(result.compute), result.stopped, steps, finite, height, width)
+
+
+def _of_the_picture(settings: Settings) -> Settings:
+    """The settings without those of the machine, and without a blend of equal weights, which fits other styles too."""
+    changes: dict[str, Any] = {name: getattr(Settings(), name) for name in NOT_OF_THE_PICTURE}
+    if len(set(settings.style_blend or ())) == 1:
+        changes["style_blend"] = None
+    return dataclasses.replace(settings, **changes)
 
 
 def fingerprint(picture: pictures.Source, name: str = "picture") -> str:
@@ -162,7 +172,8 @@ def read(source: str | os.PathLike[str] | bytes | Image.Image) -> Recipe:
 def _plain(value: Any) -> Any:
     """Convert what JSON cannot write: our dataclasses, other mappings, and NumPy numbers, which `Settings` accepts."""
     if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value) if field.name not in NOT_OF_THE_PICTURE]
+        return {name: getattr(value, name) for name in names}
     return dict(value) if isinstance(value, Mapping) else int(value) if isinstance(value, Integral) else float(value)
 
 

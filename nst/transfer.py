@@ -21,19 +21,17 @@ from nst.objective.objective import Objective, Targets
 from nst.objective.targets import StyleCache
 from nst.objective.tiled import TiledObjective
 from nst.objective.tiles import MIB
-from nst.optimise.loop import DivergedError, Make, minimise
+from nst.optimise.lbfgs import free_pixels
+from nst.optimise.loop import DivergedError, minimise
 from nst.schedule import Level
 from nst.settings import Settings
 
 PREVIEW_EVERY_S = 0.25
 PLATEAU_STEPS = 10
-# `Evaluation.still` -> what `Result.stopped` says of a level that no step has changed, and why.
+# What `Result.stopped` says of a level in which no step has changed the picture -> why none has.
 STILL = {
-    "minimum": ("plateau", "its gradient is 0, as where the cost is lowest"),
-    "stuck": (
-        "diverged",
-        "its gradient is too small or too large to compute with; bring alpha, beta and lambdas near 1",
-    ),
+    "plateau": "its gradient is 0, as where the cost is lowest",
+    "diverged": "its gradient is too small or too large to compute with; bring alpha, beta and lambdas near 1",
 }
 
 
@@ -71,7 +69,9 @@ def stylise_events(
     Pictures and settings are checked before this returns. Closing the iterator stops the run within one step and frees
     its memory.
     """
-    return _run(Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start), memo)
+    with memory.one_error():
+        job = Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start)
+    return _run(job, memo)
 
 
 def _listed(sources: pictures.Source | Sequence[pictures.Source]) -> list[pictures.Source]:
@@ -82,7 +82,8 @@ def _listed(sources: pictures.Source | Sequence[pictures.Source]) -> list[pictur
 def _run(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     """The events of a run. However it ends, its memory then goes back to the system."""
     try:
-        yield from _events(job, memo)
+        with memory.one_error():
+            yield from _events(job, memo)
     finally:
         malloc.trim()
         torch.cuda.empty_cache()  # the memory of each level's recorded step, which nothing else can use
@@ -94,12 +95,12 @@ def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     image = job.begin()
     yield Started(settings, compute, tuple(job.levels), planned, job.preview())
     yield from map(Degraded, job.notices)
-    run = _Run(job, memo, _extractor(job, compute.dtype), _Clock(job.levels))
+    run = _Run(job, memo, _extractor(job, compute.dtype), _Clock(job.levels), image)
     for level in job.levels:
-        image, stopped = yield from run.level(image, level)
+        stopped = yield from run.level(level)
         if stopped in ("budget", "diverged"):
             break
-    painting = Painting.of(image, job.photo, job.drawn, settings, job.inputs.grey_styles(settings))
+    painting = Painting.of(run.image, job.photo, job.drawn, settings, job.inputs.grey_styles(settings))
     seconds = run.clock.elapsed_s()
     yield Finished(Result(painting.picture(), painting, tuple(run.history), settings, compute, seconds, stopped))
 
@@ -113,42 +114,71 @@ def _extractor(job: Job, dtype: torch.dtype) -> FeatureExtractor:
 
 @dataclass
 class _Run:
-    """The state of a run, and what it changes when a level cannot go on as it began."""
+    """The state of a run: what its steps change, and what changes when a level cannot go on as it began."""
 
     job: Job
     memo: StyleCache | None
     extractor: FeatureExtractor
     clock: _Clock
+    image: Tensor  # the last good picture (1, 3, H, W); until the first step of a level, the earlier level's
     history: list[Costs] = field(default_factory=list)
 
-    def level(self, image: Tensor, level: Level) -> Generator[Event, None, tuple[Tensor, str]]:
-        """Run one level, from a picture (1, 3, h, w) of any size -> its last picture and why it ended.
+    def level(self, level: Level) -> Generator[Event, None, str]:
+        """Run one level -> why it ended, in the words of `Result.stopped`.
 
         When memory runs out it goes on in tiles, and then in smaller ones; when costs are not finite, in float32.
         """
-        job, size, taken = self.job, (level.height, level.width), len(self.history)
-        styles = len(job.inputs.paintings)
+        job, taken = self.job, len(self.history)
+        size, styles = (level.height, level.width), len(job.inputs.paintings)
         planned = memory.plan_memory(job.settings, size, job.compute.device, self.extractor.dtype, styles)
         tile_bytes = planned.tile_bytes
         while True:
             left = dataclasses.replace(level, steps=level.steps - (len(self.history) - taken))
             try:
-                objective = self._objective(level, tile_bytes)
-                image, stopped = yield from _paint(
-                    objective, job.at_size(image, size), left, job.optimiser(level), self.clock, self.history
-                )
-            except torch.OutOfMemoryError:
-                stopped = "memory"
-            objective = None  # frees its memory
-            if stopped == "memory":
+                with memory.one_error():
+                    return (yield from self._steps(left, tile_bytes))
+            except memory.OutOfMemoryError:
+                diverged = None
+            except DivergedError as error:
+                diverged = str(error)
+            # Not within the clauses above: an exception keeps the tensors of its step alive.
+            if diverged is None:
                 tile_bytes = memory.smaller(tile_bytes)
                 yield Degraded(f"Goes on in tiles of {tile_bytes / MIB:.0f} MiB: the device is out of memory.")
                 torch.cuda.empty_cache()
-            elif stopped == "diverged" and self.extractor.dtype != torch.float32:
+            elif self.extractor.dtype != torch.float32:
                 self.extractor = _extractor(self.job, torch.float32)
                 yield Degraded("Goes on in float32 from the last good picture: the costs are not finite in bfloat16.")
             else:
-                return image, stopped
+                yield Degraded(f"Stopped early with the last good picture: {diverged}.")
+                return "diverged"
+
+    def _steps(self, level: Level, tile_bytes: float | None) -> Generator[Event, None, str]:
+        """Take the steps of a level, which change `image` and `history` -> why the level ended."""
+        job, settings, clock, first = self.job, self.job.settings, self.clock, len(self.history)
+        objective, average, notes = self._objective(level, tile_bytes), _Average(settings.averaging), set()
+        begin = objective.begun(job.at_size(self.image, (level.height, level.width)))
+        evaluations = minimise(objective, begin, level.steps, job.optimiser(level))
+        del begin  # the minimisation has a copy; this one may be large
+        for taken, evaluation in enumerate(evaluations, start=1):
+            self.image, terms = average.add(evaluation.image), evaluation.terms
+            ended = _ended(taken, level, self.history[first:], settings, clock)
+            if ended in ("completed", "plateau") and not evaluation.moved:
+                ended = _why_still(objective, evaluation.image)
+            if ended and settings.averaging:
+                terms = objective(self.image)[0].tolist()  # the cost of what is shown
+            self.history.append(clock.tick(dict(zip(objective.names, terms, strict=True)), level))
+            if ended:
+                clock.skip(level, level.steps - taken)
+            yield clock.step(self.history[-1], self.image, objective, last_of_level=bool(ended))
+            if evaluation.note and evaluation.note not in notes:
+                notes.add(evaluation.note)
+                yield Degraded(f"Goes on {evaluation.note}.")
+            if ended:
+                break
+        if ended in STILL and not evaluation.moved:
+            yield Degraded(f"No step changed the picture: {STILL[ended]}.")
+        return ended
 
     def _objective(self, level: Level, tile_bytes: float | None) -> Objective:
         """J for a level. The network sees the picture whole where `tile_bytes` is None, else in such tiles."""
@@ -159,40 +189,19 @@ class _Run:
         return TiledObjective(self.extractor, targets, settings, tile_bytes)
 
 
-def _paint(
-    objective: Objective, image: Tensor, level: Level, optimiser: str | Make, clock: _Clock, history: list[Costs]
-) -> Generator[Event, None, tuple[Tensor, str]]:
-    """Take the steps of one level and append their costs to `history` -> the last picture and why the level ended."""
-    settings = objective.settings
-    average = _Average(settings.averaging)
-    before = len(history)
-    notes: set[str] = set()
-    image = objective.begun(image)
+def _why_still(objective: Objective, image: Tensor) -> str:
+    """A key of `STILL` for a picture (1, 3, H, W) that no step has changed. Waits for the device."""
+    _, gradient = objective(image)
+    return "diverged" if (gradient * free_pixels(image, gradient)).any() else "plateau"
+
+
+def _preview(objective: Objective, image: Tensor) -> Image.Image | None:
+    """None where memory is too scarce: a run does not fail for a picture that is only looked at."""
     try:
-        for taken, evaluation in enumerate(minimise(objective, image, level.steps, optimiser), start=1):
-            image, terms = average.add(evaluation.image), evaluation.terms
-            ended = _ended(taken, level, history[before:], settings, clock)
-            if ended and settings.averaging:
-                terms = objective(image)[0].tolist()  # the cost of what is shown
-            history.append(clock.tick(dict(zip(objective.names, terms, strict=True)), level))
-            if ended:
-                clock.skip(level, level.steps - taken)
-            yield clock.step(history[-1], image, objective, last_of_level=bool(ended))
-            if evaluation.note and evaluation.note not in notes:
-                notes.add(evaluation.note)
-                yield Degraded(f"Goes on {evaluation.note}.")
-            if ended:
-                break
-    except torch.OutOfMemoryError:
-        return image, "memory"
-    except DivergedError as reason:
-        if objective.extractor.dtype == torch.float32:
-            yield Degraded(f"Stopped early with the last good picture: {reason}.")
-        return image, "diverged"
-    if ended == "completed" and evaluation.still:
-        ended, why = STILL[evaluation.still]
-        yield Degraded(f"No step changed the picture: {why}.")
-    return image, ended
+        with memory.one_error():
+            return objective.preview(image)
+    except memory.OutOfMemoryError:
+        return None
 
 
 def _ended(taken: int, level: Level, history: Sequence[Costs], settings: Settings, clock: _Clock) -> str:
@@ -257,6 +266,6 @@ class _Clock:
         now = self.elapsed_s()
         preview = None
         if self.steps == 1 or last_of_level or now - self.previewed >= PREVIEW_EVERY_S:
-            preview, self.previewed = objective.preview(image), now
+            preview, self.previewed = _preview(objective, image), now
         fraction = self.work_done / self.work
         return Step(costs_now, preview, fraction, now * (1 - fraction) / fraction)

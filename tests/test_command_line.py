@@ -241,6 +241,8 @@ def test_sixteen_bits_keep_what_eight_would_round(folder: Path, asked) -> None:
 
 
 def test_masks_and_a_start_are_handed_on_in_their_order(folder: Path, runs: list[Asked]) -> None:
+    for name in ("other.png", "left.png", "right.png", "earlier.png"):
+        (folder / name).write_bytes((folder / "style.png").read_bytes())
     arguments = ["photo.png", "style.png", "other.png", "-o", "out.png"]
     assert run_exactly(*arguments, "--mask", "left.png", "--mask", "right.png", "--start", "earlier.png") == 0
     assert runs[0].pictures == {
@@ -380,7 +382,7 @@ def test_name_that_is_too_long_is_refused_before_the_run(folder: Path, asked, ca
     for option in ("-o", "--costs"):
         assert run(option, "n" * 300 + ".png") == 2
         assert_one_line(capsys.readouterr().err)
-    assert run_exactly("n" * 300 + ".png", "style.png", "-o", "out.png") == 0  # the painter is told of it, and refuses
+    assert run_exactly("n" * 300 + ".png", "style.png", "-o", "out.jpg") == 0  # the painter is told of it, and refuses
     assert len(asked()) == 1
 
 

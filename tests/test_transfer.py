@@ -338,3 +338,24 @@ def test_run_without_a_step_that_moved_is_not_called_completed(photo, style) -> 
     )
     assert last.result.stopped == "plateau"
     assert told == Degraded("No step changed the picture: its gradient is 0, as where the cost is lowest.")
+
+
+class _Rests:
+    """An optimiser whose steps have length 0."""
+
+    def __init__(self, image: torch.Tensor, steps: int) -> None:
+        pass
+
+    def propose(self, image: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        return image
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_gradient_that_no_step_can_follow_is_no_minimum(precision: str, photo, style, monkeypatch) -> None:
+    monkeypatch.setitem(loop.OPTIMISERS, "adam", _Rests)
+    *_, told, last = nst.stylise_events(
+        photo, style, Settings(size=32, steps=2, pyramid=False, device="cpu", precision=precision, optimiser="adam")
+    )
+    assert last.result.stopped == "diverged"
+    assert told.reason.startswith("No step changed the picture: its gradient is too small or too large")
+    assert len(last.result.history) == 2

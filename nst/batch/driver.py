@@ -15,6 +15,7 @@ from pathlib import Path
 from nst.batch.manifest import Manifest
 from nst.batch.work_list import WorkItem
 from nst.batch.workers import Outcome, Task, Worker
+from nst.events import early_end
 from nst.images import encode
 
 STATUSES = ("painted", "kept", "failed")  # kept: the same picture existed already, so it was not painted again
@@ -33,6 +34,7 @@ class Report:
     photo: Path
     status: str  # one of STATUSES
     error: str | None = None  # why it failed
+    early_end: str | None = None  # that its run ended before its last step, and why
 
 
 @dataclass(frozen=True)
@@ -169,4 +171,5 @@ class _Todo:
         entry |= {"inputs": task.inputs, "settings": vars(task.settings)}
         # Twice: first for the order of the fields, then because the facts of a copied picture name its other file.
         self.manifest.add(entry | outcome.facts | entry)
-        return Report(photo, "failed" if error else status, error)
+        early = early_end(outcome.facts.get("stopped", ""), outcome.facts.get("steps", 0))
+        return Report(photo, "failed" if error else status, error, None if error else early)

@@ -21,8 +21,8 @@ class Manifest:
         self.entries: dict[str, Mapping[str, Any]] = {}  # key -> its last line
         known = path.read_bytes() if path.exists() else b""
         for line in known.splitlines():
-            with contextlib.suppress(ValueError):  # a program that was killed may have left half a line
-                self._note(json.loads(line))
+            with contextlib.suppress(ValueError, RecursionError):  # a program that was killed may leave half a line
+                self._note(_entry(json.loads(line)))
         self.lines = path.open("ab", buffering=0)  # unbuffered: each line is appended by a single write
         if known and not known.endswith(b"\n"):
             self.lines.write(b"\n")
@@ -48,3 +48,13 @@ class Manifest:
         if entry["error"] is None:
             self.keys[entry["output"]] = entry["key"]
             self.entries[entry["key"]] = entry
+
+
+def _entry(found: Any) -> Mapping[str, Any]:
+    """An entry as `Manifest.add` writes it. `ValueError` for other JSON, also for an output outside the folder."""
+    if not isinstance(found, dict) or not {"output", "key", "error"} <= found.keys():
+        raise ValueError("no entry of a manifest")
+    output, key = found["output"], found["key"]
+    if not (isinstance(output, str) and isinstance(key, str) and output == Path(output).name):
+        raise ValueError("no file name or no key")
+    return found

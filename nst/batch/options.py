@@ -58,7 +58,7 @@ def _add_several(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", metavar="PICTURE", help="Start from this picture, to continue an earlier run.")
     parser.add_argument(
         "--recipe", metavar="PICTURE.png",
-        help="Begin with the settings in a PNG that the page saved; other options change them.",
+        help="Begin with the settings in a PNG that this program or the page saved; other options change them.",
     )  # fmt: skip
     parser.add_argument("--bits", type=int, choices=(8, 16), help="Bits per colour of a PNG. Default: 8.")
 

@@ -25,6 +25,7 @@ from nst.device import choose_device
 from nst.events import curve_csv
 from nst.features import weights
 from nst.images import encode
+from nst.memory import OutOfMemoryError
 from nst.objective.targets import StyleCache
 from nst.settings import Settings
 
@@ -74,9 +75,12 @@ def paint(task: Task, device: str = "auto") -> Outcome:
     (photo,), styles, masks, (*_, start) = by_kind.values()
     try:
         result = stylise(photo, styles, settings, masks=masks, start=start, memo=_style_cache())
-        file = encode.encode(result.painting.pixels(), task.format)
+        text = None
+        if encode.FORMATS[task.format].keeps_text:
+            text = recipe.text(recipe.Recipe.of(result, recipe.fingerprints(photo, styles, masks, start)))
+        file = encode.encode(result.painting.pixels(), task.format, text)
     except Exception as error:  # an error in one picture must not stop the others
-        known = isinstance(error, (ValueError, weights.WeightsError))
+        known = isinstance(error, (ValueError, weights.WeightsError, OutOfMemoryError))
         return Outcome(error=str(error) if known else f"{type(error).__name__}: {error}")
     facts = dataclasses.asdict(recipe.Recipe.of(result, task.inputs))
     return Outcome(file, curve_csv(result.history), {**facts, "seconds": round(result.seconds, 3)})

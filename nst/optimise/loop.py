@@ -6,7 +6,6 @@ There is no line search: one step costs one gradient.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nst.optimise.cuda_graph import CapturedStep
-from nst.optimise.lbfgs import BoxLBFGS, free_pixels, kept, steps_are_recorded
+from nst.optimise.lbfgs import BoxLBFGS, kept, steps_are_recorded
 
 RETRIES = 8  # smaller steps that are tried after one whose result is not finite, before `DivergedError`
 # Kind of device -> steps that are queued on it while the host reads the costs of an earlier one. A CPU works at once.
@@ -36,7 +35,6 @@ class Evaluation:
     terms: tuple[float, ...]  # the cost first
     note: str | None = None  # how the run goes on when something did not go as planned
     moved: bool = True  # whether this or an earlier step changed the picture
-    still: str | None = None  # "minimum" or "stuck": why none has
 
     @property
     def cost(self) -> float:
@@ -91,7 +89,7 @@ def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Mak
         evaluation = queued.popleft().read(note)
         if evaluation.cost == evaluation.cost:
             taken, retries = taken + 1, 0
-            yield evaluation if evaluation.moved else dataclasses.replace(evaluation, still=state.why_still())
+            yield evaluation
             continue
         queued.clear()  # these steps start from the same picture and fail as well
         retries += 1
@@ -125,11 +123,6 @@ class _Minimisation:
         self.terms = kept(self.terms, torch.where(finite, terms, torch.nan))
         self.image = kept(self.image, torch.where(finite, trial, self.image))
         self.gradient = kept(self.gradient, torch.where(finite, gradient, self.gradient))
-
-    def why_still(self) -> str:
-        """For a picture that steps do not change. Waits for the device."""
-        downhill = self.gradient * free_pixels(self.image, self.gradient)
-        return "stuck" if downhill.any() else "minimum"
 
 
 class _Snapshot:

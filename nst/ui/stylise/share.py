@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import gradio as gr
 
 from nst import Settings, recipe
+from nst.events import early_end
 from nst.settings import KINDS, read_value, write_value
 from nst.ui.server.events import Updates
 from nst.ui.stylise.controls import colour_update
@@ -44,6 +45,8 @@ def restore(path: str | None) -> Updates:
     status = f"Settings restored: a picture of {found.width} x {found.height} px painted in {found.steps} steps."
     if missing:
         status += f" The page has no control for {', '.join(missing)}."
+    if early := early_end(found.stopped, found.steps):
+        status += f" That run {early}."
     if "start" in found.inputs:
         status += " The run started from another picture: choose that picture under Advanced."
     return {"status": status, **controls_of(found.settings)}
