@@ -71,7 +71,7 @@ class Result:
     settings: Settings
     compute: Compute
     seconds: float
-    stopped: str  # "completed" | "budget" | "plateau" | "diverged"
+    stopped: str  # "completed" | "budget" | "plateau" | "diverged" | "stopped", from outside
 
 
 @dataclass(frozen=True)

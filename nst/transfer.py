@@ -15,7 +15,7 @@ from nst import malloc, memory
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
 from nst.features.extractor import FeatureExtractor
 from nst.images import pictures
-from nst.images.painting import Painting
+from nst.images.painting import Painting, from_preview
 from nst.job import Job
 from nst.objective.objective import Objective, Targets
 from nst.objective.targets import StyleCache
@@ -72,6 +72,18 @@ def stylise_events(
     with memory.one_error():
         job = Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start)
     return _run(job, memo)
+
+
+def result_so_far(
+    started: Started, history: Sequence[Costs], preview: Image.Image, masks: Sequence[Image.Image]
+) -> Result:
+    """The result of a run that was stopped from outside, from its newest preview (PIL RGB) and the steps it had taken.
+
+    The picture has the size asked for, but neither the photo's transparency nor, for `original_size`, its own size.
+    """
+    settings, seconds = started.settings, history[-1].seconds
+    painting = from_preview(preview, started.preview, masks, settings)
+    return Result(painting.picture(), painting, tuple(history), settings, started.compute, seconds, "stopped")
 
 
 def _listed(sources: pictures.Source | Sequence[pictures.Source]) -> list[pictures.Source]:

@@ -82,6 +82,22 @@ class Painting:
         return Image.fromarray(np.rint(self.pixels() * 255).astype(np.uint8))
 
 
+def in_final_colours(
+    preview: Image.Image, photo: Image.Image, drawn: Sequence[Image.Image], settings: Settings
+) -> Image.Image:
+    """A preview of a run (PIL RGB) in the colours that the finished picture will have."""
+    if settings.colour == "style" or not _colours_after(settings):
+        return preview
+    return from_preview(preview, photo, drawn, dataclasses.replace(settings, size=max(preview.size))).picture()
+
+
+def from_preview(
+    preview: Image.Image, photo: Image.Image, drawn: Sequence[Image.Image], settings: Settings
+) -> Painting:
+    """A painting from a run's preview (PIL RGB), with the photo, of any size, and the masks of the run."""
+    return Painting.of(pictures.to_tensor(preview), photo, drawn, dataclasses.replace(settings, original_size=False))
+
+
 def _colours_after(settings: Settings) -> bool:
     """Whether colours change after the run. For "luminance" always: the painting is grey, the photo has the hue."""
     return settings.colour_when == "after" or settings.colour == "luminance"

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 FIRST_LAYER = "relu3_1"  # strokes: 256 channels, quick to compute and easy to understand
 LAST_CHANGE = {**AT_ONCE, "trigger_mode": "always_last"}  # of several quick changes only the last is answered
-FROM_FIRST_TAB = ("photo", "style", "kept")  # components that hold the pictures
+FROM_FIRST_TAB = ("photo", "style", "visit")  # components that hold the pictures
 
 # A click on a cell of Plotly's heat map sets the two numbers below it.
 CLICKS = """() => setInterval(() => {

@@ -23,7 +23,8 @@ from nst.ui.explain.heatmaps import comparison_figure, costs_figure, matrix_figu
 from nst.ui.server import examples
 from nst.ui.server.devices import on_free_device
 from nst.ui.server.events import Updates
-from nst.ui.stylise.handlers import Kept, with_sentences
+from nst.ui.stylise.handlers import with_sentences
+from nst.ui.stylise.visit import Visit
 
 SOURCES = {"style": "Style", "photo": "Photo", "result": "Result"}
 # For all visitors together, in bytes.
@@ -38,19 +39,19 @@ Picture = str | Image.Image
 Captioned = list[tuple[Picture, str]]  # pictures with their captions
 
 
-def picture_of(source: str, photo: str | None, style: str | None, kept: Kept | None) -> Picture:
+def picture_of(source: str, photo: str | None, style: str | None, visit: Visit) -> Picture:
     """The picture of this source. `ValueError` when it is not there yet."""
     if source != "result":
         chosen = photo if source == "photo" else style
         if chosen is None:
             raise ValueError(f"there is no {SOURCES[source].lower()} yet; choose one on the first tab")
         return chosen
-    return _result(photo, style, kept)
+    return _result(photo, style, visit)
 
 
-def _result(photo: str | None, style: str | None, kept: Kept | None) -> Picture:
-    if kept is not None:
-        return kept.picture
+def _result(photo: str | None, style: str | None, visit: Visit) -> Picture:
+    if (picture := visit.usable()) is not None:
+        return picture.result.image
     first_photo, first_style, example, _ = examples.first_sight()
     same = [
         given and Path(given).name == Path(first).name for given, first in ((photo, first_photo), (style, first_style))
@@ -150,10 +151,10 @@ def sheet(look: Look, patches: Sequence[Patch]) -> Image.Image | None:
 
 def show_comparison(layer: str, kind: str, ordering: str, scale: str, *pictures: Any) -> Updates:
     """The matrices of photo, style and result, the style cost of each layer as bars, and what they say in words."""
-    *_, kept = pictures
+    *_, visit = pictures
     try:
         chosen = [picture_of(source, *pictures) for source in ("photo", "style", "result")]
-        settings = kept.request.settings if kept else Settings()
+        settings = painted.request.settings if (painted := visit.usable()) else Settings()
         key = (*map(_key, chosen), settings.style_scale, settings.pooling, layer in STYLE_LAYERS or layer)
         layers = STYLE_LAYERS if layer in STYLE_LAYERS else (*STYLE_LAYERS, layer)
         comparison = COMPARISONS.get(key, lambda: compare(*chosen, settings, layers))

@@ -30,6 +30,9 @@ class PageLimits:
     starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # runs that one session starts per minute
     address_factor: int = _limit(4, "NST_SESSIONS_PER_ADDRESS", 1, 1000)  # times `starts`: an office shares an address
     upload_mb: int = _limit(30, "NST_UPLOAD_MB", 1, 1000)  # MB, one file
+    # MB, pictures of all visitors in memory. Of 16 GB an idle page takes 1, a run up to half of what is free, and the
+    # caches 1: 2000 MB are safe beside them, and hold some 400 default pictures or four of 40 megapixels.
+    keep_mb: int = _limit(2000, "NST_KEEP_MB", 64, 1_000_000)
     keep_s: int = _limit(3600, "NST_KEEP_SECONDS", 60, 86_400)  # s, a visitor's pictures on disk and in memory
 
     @classmethod

@@ -1,115 +1,140 @@
-"""Everything after a run: buttons, colours of the finished picture, the file to download, the animation."""
+"""Everything around a run: buttons, Stop, colours of the finished picture, the file to download, the animation."""
 
 from __future__ import annotations
-
-import dataclasses
-from collections.abc import Mapping
 
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from nst import recipe
 from nst.images import pictures, timelapse
 from nst.images.decode import on_white
 from nst.images.encode import FORMATS, encode
 from nst.ui.server.events import Updates
-from nst.ui.stylise.handlers import Kept
+from nst.ui.stylise.curve import curve_rows
+from nst.ui.stylise.picture import Picture
+from nst.ui.stylise.visit import Visit
 
 PICTURE_TAB = "picture-tab"
 STILLS = 4  # pictures of a run, side by side, that replace its animation
-PREFERS_STILLS = "(kept, format) => [kept, format, matchMedia('(prefers-reduced-motion: reduce)').matches]"
+PREFERS_STILLS = "(visit, format) => [visit, format, matchMedia('(prefers-reduced-motion: reduce)').matches]"
 
-SHOWN = ("stylise", "stop", "download", "go_on", "bigger", "compare")  # what changes when a run begins and ends
+BUTTONS = ("stylise", "stop", "download", "go_on", "bigger", "compare")  # what changes when a run begins and ends
+DISPLAY = ("picture", "chart", "status", *BUTTONS, "strip")  # what `show` shows
+# In the browser and at once: the run itself ends with its present step, which takes seconds for a large picture.
+STOPPING = "() => [{ __type__: 'update', value: 'Stopping ...', interactive: false }, 'Stopping ...']"
 
 
-def show_waiting() -> Updates:
-    """After the click Stop takes the place of Stylise, and the buttons for the last picture are disabled."""
+def running_buttons() -> Updates:
+    """While a run is on Stop takes the place of Stylise, and the buttons for the last picture are disabled."""
     return {
-        "stylise": gr.Button(visible=False),
-        "stop": gr.Button(visible=True),
-        "download": gr.DownloadButton(interactive=False),
-        "go_on": gr.Button(interactive=False),
-        "bigger": gr.Button(interactive=False),
+        "stylise": gr.update(visible=False),
+        "stop": gr.update(value="Stop", interactive=True, visible=True),
+        **{name: gr.update(interactive=False) for name in ("download", "go_on", "bigger")},
+    }
+
+
+def show_waiting(visit: Visit) -> Updates:
+    """A run was asked for. It carries the number that the visit gives it."""
+    return {
+        **running_buttons(),
         "compare": None,
         "status": "Waiting for the processor: one picture is painted at a time ...",
         "views": gr.Tabs(selected=PICTURE_TAB),
+        "number": visit.start(),
     }
 
 
-def show_done(kept: Kept | None, format: str) -> Updates:
-    """After a run the buttons change back, and act on the new picture if there is one."""
-    more = gr.Button(interactive=kept is not None)
-    return {
-        "stylise": gr.Button(visible=True),
-        "stop": gr.Button(visible=False),
+def stop(visit: Visit) -> Updates:
+    """Stop was pressed. A run that paints ends itself, with its picture; one that waits is taken out of the queue."""
+    if visit.stop():
+        return {"cancelled": visit.number}
+    return {} if visit.running else show(visit)
+
+
+def show_over(visit: Visit) -> Updates:
+    """gradio reports the end of a run's call. Show the visit, unless the run has done so, or another is on."""
+    visit.over()
+    return {} if visit.running or visit.shown else show(visit)
+
+
+def show(visit: Visit) -> Updates:
+    """The whole display of a visit without a run: its picture, what can be made of it, and the strip."""
+    visit.shown = True
+    picture = visit.usable()
+    more = gr.update(interactive=picture is not None)
+    updates = {
+        "stylise": gr.update(visible=True),
+        "stop": gr.update(value="Stop", interactive=True, visible=False),
         "go_on": more,
         "bigger": more,
-        "compare": comparison(kept),
-        **show_file(kept, format),
+        "status": visit.said,
+        "compare": None,
+        "strip": strip(visit),
+        **offer_file(visit),
     }
+    if picture is not None:
+        updates |= {"picture": on_white(picture.result.image), "chart": curve_rows(picture.result.history)}
+        updates["compare"] = comparison(picture)
+    return updates
 
 
-def show_stopped(kept: Kept | None, format: str) -> Updates:
-    """After Stop the last picture is the result."""
-    status = "Stopped before the first picture." if kept is None else "Stopped. The picture so far is your result."
-    return {**show_done(kept, format), "status": status}
+def strip(visit: Visit) -> dict:
+    """The pictures of the visit as thumbnails, the newest first."""
+    thumbnails = [(picture.thumbnail, picture.caption) for picture in reversed(visit.strip)]
+    return gr.update(value=thumbnails, visible=bool(thumbnails), selected_index=None)
 
 
-def comparison(kept: Kept | None) -> tuple[Image.Image, Image.Image] | None:
+def comparison(picture: Picture) -> tuple[Image.Image, Image.Image]:
     """The photo and the picture at the same size, for the slider between them."""
-    if kept is None:
-        return None
-    picture = on_white(kept.picture)
-    photo = kept.result.painting.before() if kept.result else pictures.load(kept.request.photo, "photo")
-    return on_white(pictures.scaled(photo, picture.size[::-1])), picture
+    seen = on_white(picture.result.image)
+    return on_white(pictures.scaled(picture.painting().before(), seen.size[::-1])), seen
 
 
-def show_file(kept: Kept | None, format: str) -> Updates:
-    """Offer the newest picture for download in this format."""
-    return {"download": gr.DownloadButton(value=kept and saved(kept, format), interactive=kept is not None)}
+def show_file(visit: Visit, file_format: str) -> Updates:
+    """Offer the picture on the page in this format, unless a run is on."""
+    visit.file_format = file_format
+    return {} if visit.running else offer_file(visit)
 
 
-def saved(kept: Kept, format: str) -> str:
-    """Path of the picture as a file; a PNG holds its recipe. Before the end of a run a file has 8 bits at most."""
-    painting = kept.painting_on_page()
-    if format == "png16" and painting is None:
-        format = "png"
-    picture = painting.pixels() if painting else kept.picture.resize(kept.size, Image.Resampling.BICUBIC)
-    text = recipe_text(kept) if FORMATS[format].keeps_text else None
-    return _cached(encode(picture, format, text), f"stylised{FORMATS[format].suffixes[0]}")
+def offer_file(visit: Visit) -> Updates:
+    picture = visit.usable()
+    path = picture and saved(picture, visit.file_format)
+    return {"download": gr.update(value=path, interactive=picture is not None)}
+
+
+def saved(picture: Picture, file_format: str) -> str:
+    """Path of the picture as a file; a PNG holds its recipe. One that was stopped has 8 bits at most."""
+    if FORMATS[file_format].bits > picture.packed.bits:
+        file_format = "png"
+    text = picture.recipe_text() if FORMATS[file_format].keeps_text else None
+    content = encode(picture.painting().pixels(), file_format, text)
+    return _cached(content, f"stylised{FORMATS[file_format].suffixes[0]}")
 
 
 def _cached(content: bytes, name: str) -> str:
     return save_bytes_to_cache(content, name, get_upload_folder())
 
 
-def recipe_text(kept: Kept) -> Mapping[str, str] | None:
-    """The recipe that a PNG of this picture holds; a stopped run has no result, and so no recipe."""
-    if kept.result is None:
-        return kept.text
-    result = kept.result
-    if kept.painting:  # recoloured since
-        colours = {"colour": kept.painting.colour, "colour_amount": kept.painting.amount, "colour_when": "after"}
-        result = dataclasses.replace(result, settings=dataclasses.replace(result.settings, **colours))
-    return recipe.text(recipe.Recipe.of(result, kept.request.fingerprints))
-
-
-def show_film(kept: Kept | None, format: str, still: bool) -> Updates:
+def show_film(visit: Visit, file_format: str, still: bool) -> Updates:
     """The run as an animation, or as a row of stills for a visitor who prefers reduced motion."""
-    if kept is None:
-        return {"film": None, "film_download": gr.DownloadButton(interactive=False)}
-    path = _cached(kept.film.encode(format), f"time_lapse{timelapse.ANIMATION_FORMATS[format].suffix}")
-    film = _cached(encode(kept.film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
-    return {"film": film, "film_download": gr.DownloadButton(value=path, interactive=True)}
+    picture = visit.usable()
+    if picture is None:
+        return {"film": None, "film_download": gr.update(interactive=False)}
+    film = picture.film.timelapse()
+    path = _cached(film.encode(file_format), f"time_lapse{timelapse.ANIMATION_FORMATS[file_format].suffix}")
+    shown = _cached(encode(film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
+    return {"film": shown, "film_download": gr.update(value=path, interactive=True)}
 
 
-def recolour(kept: Kept | None, method: str, amount: float, when: str, format: str) -> Updates:
-    """The finished picture in other colours, without a new run."""
-    if kept is None or kept.result is None or when != "after":
+def recolour(visit: Visit, method: str, amount: float, when: str) -> Updates:
+    """The picture on the page in other colours, without a new run. During a run, the one that it will leave."""
+    if when != "after":
+        return {} if visit.running else {"status": "Colours before the run: press Stylise to paint with them."}
+    try:
+        picture = visit.recolour(method, amount)
+    except ValueError as error:
+        raise gr.Error(f"{error}.".capitalize(), print_exception=False) from None
+    if picture is None:
         return {}
-    painting = kept.painting_on_page().recoloured(method, amount)
-    picture = painting.picture()
-    kept = dataclasses.replace(kept, picture=picture, painting=painting)
-    return {"picture": on_white(picture), "kept": kept, "compare": comparison(kept), **show_file(kept, format)}
+    return {"picture": on_white(picture.result.image), "compare": comparison(picture), **offer_file(visit)}

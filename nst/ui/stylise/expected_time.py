@@ -15,8 +15,9 @@ from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise.controls import SIZE_STEP_PX, SMALLEST_PX
 from nst.ui.stylise.form import settings_of
-from nst.ui.stylise.handlers import PARAMETERS, Kept
+from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.status_text import duration
+from nst.ui.stylise.visit import Visit
 from nst.ui.stylise.zerogpu import PACE, is_active
 
 # The parameters that decide how long a run takes.
@@ -27,12 +28,12 @@ STYLES = ("style", "style_2", "style_3", "style_4")  # the parameters that decid
 LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expected])[0]"
 
 
-def show_expected(kept: Kept | None, *values: Any) -> Updates:
+def show_expected(visit: Visit, *values: Any) -> Updates:
     """What a run with these values of `stylise` takes, from the visitor's last run or from a few measured steps."""
-    return {"expected": _expected(kept, dict(zip(PARAMETERS, values, strict=True)))}
+    return {"expected": _expected(visit, dict(zip(PARAMETERS, values, strict=True)))}
 
 
-def _expected(kept: Kept | None, given: dict[str, Any]) -> str:
+def _expected(visit: Visit, given: dict[str, Any]) -> str:
     if given["photo"] is None:
         return ""
     try:
@@ -41,7 +42,7 @@ def _expected(kept: Kept | None, given: dict[str, Any]) -> str:
             levels = estimate.levels_of(photo, settings)
     except ValueError:
         return ""  # the run itself will say what is wrong
-    known = kept and kept.result, PACE if is_active() else None
+    known = (picture := visit.usable()) and picture.result, PACE if is_active() else None
     styles = sum(given[name] is not None for name in STYLES)
     memory = f"{estimate.memory_mib(levels, settings, styles) / 1024:.1f} GB of memory"
     seconds, most_s = estimate.seconds(levels, settings, *known), given["max_seconds"] or page_limits().run_s
@@ -56,7 +57,7 @@ def _expected(kept: Kept | None, given: dict[str, Any]) -> str:
 
 def connect(page: gr.Blocks, tab: Components, runs: Sequence[Dependency]) -> None:
     """Show it when the page opens, whenever a deciding parameter changes, and after each run."""
-    wanted = (show_expected, ("kept", *PARAMETERS), ("expected",))
+    wanted = (show_expected, ("visit", *PARAMETERS), ("expected",))
     # One event for all of these, so that no answer overtakes a later one and the last change is answered.
     beginnings = [page.load, *(tab[name].change for name in (*DECIDING, *STYLES[1:]))]
     tab.call(partial(gr.on, beginnings), *wanted, trigger_mode="always_last", **AT_ONCE)

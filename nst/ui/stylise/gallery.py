@@ -1,67 +1,49 @@
-"""The pictures of this visit: a strip of thumbnails; a click shows a picture and its settings again."""
+"""The strip of this visit's pictures: a click brings one back with all that belongs to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
-from PIL import Image
 
-from nst.images.decode import on_white
-from nst.images.pictures import result_size, scaled
-from nst.images.timelapse import Timelapse
 from nst.ui.server.events import Updates
-from nst.ui.server.limits import page_limits
-from nst.ui.stylise.after_run import recipe_text, saved, show_done
+from nst.ui.stylise import after_run
 from nst.ui.stylise.form import RunRequest
-from nst.ui.stylise.handlers import Kept
-from nst.ui.stylise.share import controls_of
+from nst.ui.stylise.share import RESTORED, controls_of
+from nst.ui.stylise.visit import Visit
 
-MOST = 12  # pictures; a new one replaces the oldest
-THUMBNAIL_PX = 160
-
-
-@dataclass(frozen=True, eq=False)  # gradio hashes the value of a State, and pictures have no hash
-class Entry:
-    """One finished picture of the visit: its thumbnail in memory, itself on disk."""
-
-    thumbnail: Image.Image
-    caption: str
-    path: str  # of the PNG
-    text: Mapping[str, str] | None  # its recipe
-    request: RunRequest
-
-    @classmethod
-    def of(cls, kept: Kept) -> Entry:
-        picture = on_white(kept.picture)
-        thumbnail = scaled(picture, result_size(picture, THUMBNAIL_PX))
-        width, height = kept.size
-        caption = f"{width} x {height}, beta {kept.request.settings.beta:g}"
-        return cls(thumbnail, caption, saved(kept, "png"), recipe_text(kept), kept.request)
+STYLES = ("style", "style_2", "style_3", "style_4")
+SHOWN = (*after_run.DISPLAY, "photo", *STYLES, "start", *RESTORED)  # what `bring_back` shows
 
 
-def add(kept: Kept | None, entries: list[Entry]) -> Updates:
-    """After a run add its picture to the strip, which shows the newest first."""
-    if kept is None:
-        return {}
-    entries = [*entries, Entry.of(kept)][-MOST:]
-    thumbnails = [(entry.thumbnail, entry.caption) for entry in reversed(entries)]
-    return {"visit": gr.Gallery(thumbnails, visible=True, selected_index=None), "entries": entries}
+def show(visit: Visit, chosen: gr.SelectData) -> Updates:
+    """Show a picture of the strip again, with its photo, styles, curve and settings."""
+    try:
+        visit.choose(chosen.index)
+    except ValueError as error:
+        sentence = str(error)
+        raise gr.Error(f"{sentence[:1].upper()}{sentence[1:]}.", print_exception=False) from None
+    return bring_back(visit, "An earlier picture of this visit, with its pictures and settings.")
 
 
-def show(entries: list[Entry], format: str, chosen: gr.SelectData) -> Updates:
-    """Show a picture of the strip again, with its settings in the controls."""
-    entry = entries[len(entries) - 1 - chosen.index]
-    if not Path(entry.path).is_file():
-        minutes = page_limits().keep_s // 60
-        raise gr.Error(f"This picture is gone: files are kept for {minutes} minutes.", print_exception=False)
-    picture = Image.open(entry.path, formats=["PNG"])
-    picture.load()
-    film = Timelapse()
-    film.add(picture)
-    kept = Kept(picture, picture.size, film, entry.request, text=entry.text)
-    status = "An earlier picture of this visit, with its settings."
-    controls = controls_of(entry.request.settings)
-    return {"picture": on_white(picture), "kept": kept, "status": status, **show_done(kept, format), **controls}
+def bring_back(visit: Visit, status: str) -> Updates:
+    """The display of the visit, and the controls as they were when its picture was painted."""
+    updates, picture = after_run.show(visit), visit.usable()
+    if picture is None:
+        return updates
+    inputs, differs = _inputs(picture.request)
+    return {**updates, **controls_of(picture.request.settings), **inputs, "status": " ".join([status, *differs])}
+
+
+def _inputs(request: RunRequest) -> tuple[Updates, list[str]]:
+    """The pictures of a run for the boxes that hold them, and sentences on what could not be brought back."""
+    wanted = {"photo": request.photo, **dict(zip(STYLES, request.styles, strict=False)), "start": request.start}
+    found = {name: path for name, path in wanted.items() if isinstance(path, str) and Path(path).is_file()}
+    differs = [
+        f"Its {name.replace('_', ' ')} is no longer on the server: choose it again before Continue."
+        for name, path in wanted.items()
+        if isinstance(path, str) and name not in found
+    ]
+    if request.masks:
+        differs.append("Its mask is not brought back: brush again before Continue.")
+    return {**dict.fromkeys(STYLES[len(request.styles) :]), "start": None, **found}, differs

@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from nst import Costs, Degraded, Event, Finished, Result, Started, Step, stylise_events
+from nst import Event, Started, stylise_events
 from nst.features.weights import WeightsError
-from nst.images.decode import on_white
-from nst.images.painting import Painting
-from nst.images.timelapse import Timelapse
 from nst.memory import OutOfMemoryError
 from nst.settings import QUALITIES
 from nst.ui.server.devices import on_free_device
 from nst.ui.server.events import Updates
 from nst.ui.server.limits import page_limits
-from nst.ui.stylise import status_text
-from nst.ui.stylise.curve import curve_rows
+from nst.ui.stylise import after_run
 from nst.ui.stylise.form import DEFAULTS, RunRequest, run_request
+from nst.ui.stylise.picture import Run
+from nst.ui.stylise.visit import Visit
+from nst.ui.stylise.visits import visits
+from nst.ui.stylise.zerogpu import needed_s, on_zerogpu
 
 STREAMS = "Streams (picture, curve, status) while it works."
 PUBLIC = ("picture", "chart", "status")  # what the endpoint gives back, in this order
-SHOWN = (*PUBLIC, "kept")  # what a run on the page changes
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)  # gradio hashes the value of a State, and pictures have no hash
-class Kept:
-    """What the server keeps for a visitor: the newest picture, and the run that painted it."""
-
-    picture: Image.Image
-    size: tuple[int, int]  # (width, height) of the file; pictures of small levels are scaled up to it
-    film: Timelapse
-    request: RunRequest
-    result: Result | None = None  # None until the run is finished
-    painting: Painting | None = None  # the result's painting in other colours, once they were changed
-    text: Mapping[str, str] | None = None  # the recipe of an earlier picture that is shown again
-
-    def painting_on_page(self) -> Painting | None:
-        """The finished painting in the colours that the page shows."""
-        return self.painting or (self.result and self.result.painting)
-
-    def uncoloured(self) -> Image.Image:
-        """The picture as it was painted, before it was given the photo's colours."""
-        return self.result.painting.recoloured("style", 1.0).picture() if self.result else self.picture
 
 
 def stylise(
@@ -133,8 +112,8 @@ def stylise(
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.
     """
-    for updates in paint(*locals().values()):
-        yield {name: updates[name] for name in PUBLIC if name in updates}
+    given = dict(locals())
+    yield from with_sentences(_frames(given))
 
 
 PARAMETERS = tuple(inspect.signature(stylise).parameters)
@@ -152,35 +131,69 @@ repaint.__doc__ = stylise.__doc__.replace(STREAMS, "Gives back the finished pict
 stylise._mcp_type = "not for assistants"
 
 
-def paint(*values: Any) -> Iterator[Updates]:
-    """Paint as `stylise` does, for the page, which also keeps the run."""
-    yield from with_sentences(_painted(dict(zip(PARAMETERS, values, strict=True))))
+def paint(visit: Visit, number: float, file_format: str, *values: Any) -> Iterator[Updates]:
+    """Paint as `stylise` does, for the page, which also keeps the run; `number` is the run's, from `Visit.start`."""
+    given = dict(zip(PARAMETERS, values, strict=True))
+    yield from _for_visitor(visit, number, file_format, lambda: run_request(given))
 
 
-def go_on(kept: Kept | None, *values: Any) -> Iterator[Updates]:
+def go_on(visit: Visit, number: float, file_format: str, *values: Any) -> Iterator[Updates]:
     """More steps from the picture on the page, at its size; `values` are those of `stylise`."""
-    yield from with_sentences(_from_here(kept, values))
+    yield from _for_visitor(visit, number, file_format, lambda: _from_here(visit, values))
 
 
-def paint_bigger(kept: Kept | None, *values: Any) -> Iterator[Updates]:
+def paint_bigger(visit: Visit, number: float, file_format: str, *values: Any) -> Iterator[Updates]:
     """The picture on the page twice as large, with finer strokes; `values` are those of `stylise`."""
-    yield from with_sentences(_from_here(kept, values, times=2))
+    yield from _for_visitor(visit, number, file_format, lambda: _from_here(visit, values, times=2))
 
 
-def _from_here(kept: Kept | None, values: Sequence[Any], times: int = 1) -> Iterator[Updates]:
-    if kept is None:
+def _from_here(visit: Visit, values: Sequence[Any], times: int = 1) -> RunRequest:
+    picture = visit.present
+    if picture is None:
         raise ValueError("there is no picture of yours yet to continue from; press Stylise first")
-    given = {**dict(zip(PARAMETERS, values, strict=True)), "start": kept.uncoloured(), "original_size": False}
-    steps = QUALITIES[given["quality"]][1]
-    given["size"] = min(times * max(kept.size), page_limits().size)
-    yield from _painted(given, pyramid=False, steps=steps)
+    start = picture.uncoloured()
+    given = {**dict(zip(PARAMETERS, values, strict=True)), "start": start, "original_size": False}
+    given["size"] = min(times * max(start.size), page_limits().size)
+    return run_request(given, pyramid=False, steps=QUALITIES[given["quality"]][1])
 
 
+def _for_visitor(
+    visit: Visit, number: float, file_format: str, requested: Callable[[], RunRequest]
+) -> Iterator[Updates]:
+    """A run as the page shows it. Its last update is the whole display, in the order of the stream: none is late."""
+    picture, why = None, ""
+    visit.file_format = file_format
+    try:
+        run = Run(requested()) if visit.do("begin", number) else None
+        if run is None:
+            return
+        with closing(run_events(run.request)) as events:
+            for event in events:
+                updates = run.take(event)
+                if not visit.goes_on(number, run, event):
+                    break
+                if updates and run.result is None:
+                    yield updates | (after_run.running_buttons() if isinstance(event, Started) else {})
+        if visit.keeps(number):
+            picture = run.picture()
+    except GeneratorExit:
+        visit.leave(number)
+        raise
+    except Exception as error:
+        why = _sentence_for(error)
+    if visit.end(number, picture, why):
+        visits().make_room(visit)
+        yield after_run.show(visit)
+    if why:
+        raise gr.Error(why, print_exception=False)
+
+
+@partial(on_zerogpu, seconds=needed_s)
 @on_free_device
-def _painted(device: str, given: Mapping[str, Any], **changes: Any) -> Iterator[Updates]:
-    """The run of these parameters, with some settings changed."""
-    run = run_request(given, device=device, **changes)
-    yield from _frames(stylise_events(run.photo, run.styles, run.settings, masks=run.masks, start=run.start), run)
+def run_events(device: str, request: RunRequest) -> Iterator[Event]:
+    """The run that was asked for, on a device. In a forked process where there is ZeroGPU."""
+    settings = dataclasses.replace(request.settings, device=device)
+    yield from stylise_events(request.photo, request.styles, settings, masks=request.masks, start=request.start)
 
 
 def with_sentences(stream: Iterator[Updates]) -> Iterator[Updates]:
@@ -191,45 +204,25 @@ def with_sentences(stream: Iterator[Updates]) -> Iterator[Updates]:
     try:
         yield from stream
         return
-    except (ValueError, WeightsError) as error:
-        sentence = _sentence(str(error))
-    except OutOfMemoryError:
-        sentence = "The device is out of memory. Choose a smaller size, or try again later."
-    except Exception:
-        log.exception("a run failed")
-        sentence = "Something went wrong on the server and the run was stopped. Please try again."
+    except Exception as error:
+        sentence = _sentence_for(error)
     yield {"status": sentence}
     raise gr.Error(sentence, print_exception=False)
 
 
-def _frames(events: Iterator[Event], run: RunRequest) -> Iterator[Updates]:
-    """What the page shows at the start, at each preview and at the end. Closing it closes the run."""
-    history: list[Costs] = []
-    film = Timelapse()
-    notice = ""
-    for event in events:
-        match event:
-            case Started() as started:
-                film.add(started.preview)
-                yield _frame(started.preview, history, "Looking at the two pictures ...", None)
-            case Step(costs=costs, preview=preview):
-                history.append(costs)
-                if preview is not None:
-                    film.add(preview)
-                    kept = Kept(preview, started.preview.size, film, run)
-                    yield _frame(preview, history, status_text.progress(started, event, history), kept)
-            case Degraded(reason=reason):
-                notice += f" {reason}"
-            case Finished(result=result):
-                picture = on_white(result.image)
-                film.add(picture)
-                kept = Kept(result.image, result.image.size, film, run, result)
-                yield _frame(picture, history, status_text.summary(result) + notice, kept)
+def _sentence_for(error: Exception) -> str:
+    """What people are told of an error."""
+    if isinstance(error, (ValueError, WeightsError)):
+        message = str(error)
+        return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")
+    if isinstance(error, OutOfMemoryError):
+        return "The device is out of memory. Choose a smaller size, or try again later."
+    log.error("a run failed", exc_info=error)
+    return "Something went wrong on the server and the run was stopped. Please try again."
 
 
-def _frame(picture: Image.Image, history: Sequence[Costs], status: str, kept: Kept | None) -> Updates:
-    return {"picture": picture, "chart": curve_rows(history), "status": status, "kept": kept}
-
-
-def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")
+def _frames(given: Mapping[str, Any]) -> Iterator[Updates]:
+    """What a program gets at the start, at each preview and at the end. Closing it closes the run."""
+    run = Run(run_request(given))
+    with closing(run_events(run.request)) as events:
+        yield from filter(None, map(run.take, events))

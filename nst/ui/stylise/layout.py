@@ -8,10 +8,10 @@ import gradio as gr
 
 from nst.ui.server import examples
 from nst.ui.server.events import AT_ONCE, Components
-from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import picture_input, refuse_wrong_kinds
 from nst.ui.stylise import controls, outputs, presets
 from nst.ui.stylise.handlers import PARAMETERS
+from nst.ui.stylise.visit import Visit
 from nst.ui.stylise.wiring import connect
 
 
@@ -31,8 +31,10 @@ def build(page: gr.Blocks) -> tuple[gr.Accordion, Components]:
                 tab.update(controls.advanced() | controls.recipe())
         with gr.Column(scale=7, min_width=320, elem_id="outputs"):
             tab.update(outputs.build())
-    keep_s = page_limits().keep_s
-    tab.update(kept=gr.State(None, time_to_live=keep_s), entries=gr.State([], time_to_live=keep_s))
+    # They travel with events: the number of the newest run, of one to take out of the queue, and the visit's key.
+    hidden = {"visible": "hidden", "container": False}
+    tab.update(visit=gr.State(Visit()), number=gr.Number(0, **hidden), cancelled=gr.Number(0, **hidden))
+    tab.update(key=gr.Textbox("", **hidden))
     for name in PARAMETERS:
         refuse_wrong_kinds(tab[name], name)
 

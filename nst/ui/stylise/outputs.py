@@ -8,10 +8,10 @@ from nst.images import timelapse
 from nst.images.encode import FORMATS
 from nst.ui.server import examples
 from nst.ui.server.events import Components
-from nst.ui.stylise import gallery
 from nst.ui.stylise.after_run import PICTURE_TAB
 from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_of_csv
 from nst.ui.stylise.variants import STRENGTHS, VARIANTS
+from nst.ui.stylise.visit import MOST
 
 OPTIONS_TAB = "options-tab"
 
@@ -34,9 +34,9 @@ def build() -> Components:
         formats = [(kind.words.split(":")[0], key) for key, kind in FORMATS.items()]
         shown["format"] = gr.Dropdown(formats, value="png", label="File format", elem_id="format")
         shown["download"] = gr.DownloadButton("Download", interactive=False, elem_id="download")
-    shown["visit"] = gr.Gallery(
+    shown["strip"] = gr.Gallery(
         label="This visit's pictures: choose one to see it again with its settings",
-        columns=gallery.MOST // 2,
+        columns=MOST // 2,
         fit_columns=False,
         allow_preview=False,
         format="jpeg",

@@ -19,6 +19,7 @@ from nst.images.decode import on_white
 from nst.objective.targets import StyleCache
 from nst.ui.server.devices import on_free_device
 from nst.ui.server.events import Updates
+from nst.ui.stylise import zerogpu
 from nst.ui.stylise.form import RunRequest, run_request
 from nst.ui.stylise.handlers import PARAMETERS, with_sentences
 from nst.ui.stylise.presets import beta_of
@@ -43,6 +44,14 @@ class Variant:
 
 
 VARIANTS = tuple(Variant(strength, strokes) for strokes in STROKES for strength in STRENGTHS)
+
+
+def needed_s(*values: Any) -> int:
+    """Seconds of a ZeroGPU to ask for: as many as for the picture that the controls ask for."""
+    try:
+        return zerogpu.needed_s(run_request(dict(zip(PARAMETERS, values, strict=True))))
+    except ValueError:
+        return zerogpu.UNKNOWN_S  # it will be refused
 
 
 def paint(*values: Any) -> Iterator[Updates]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nst import estimate
 from nst.images import pictures
 from nst.ui.server.limits import page_limits
-from nst.ui.stylise.form import settings_of
+from nst.ui.stylise.form import RunRequest
 
 with contextlib.suppress(ImportError):
     import spaces
@@ -30,25 +30,17 @@ def is_active() -> bool:
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
-def on_zerogpu(handler: Handler, parameters: tuple[str, ...] | None = None) -> Handler:
-    """The handler, on a GPU of the pool where there is one. Its last arguments are these parameters of a run."""
-    if "spaces" not in globals():
-        return handler
-    if parameters is None:
-        return spaces.GPU(duration=SMALL_RUNS_S)(handler)
-
-    def duration_s(*values: Any) -> int:
-        return needed_s(dict(zip(parameters, values[-len(parameters) :], strict=True)))
-
-    return spaces.GPU(duration=duration_s)(handler)
+def on_zerogpu(handler: Handler, seconds: int | Callable[..., int] = SMALL_RUNS_S) -> Handler:
+    """The handler, on a GPU of the pool where there is one, for seconds that a function may tell from its arguments."""
+    return spaces.GPU(duration=seconds)(handler) if "spaces" in globals() else handler
 
 
-def needed_s(given: dict[str, Any]) -> int:
+def needed_s(request: RunRequest) -> int:
     """Seconds to ask for: few, because a visitor has two minutes a day, but enough to finish."""
     try:
-        settings = settings_of(given, shares=None)
-        with pictures.header(given["photo"], "photo") as photo:
-            run_s = estimate.seconds(estimate.levels_of(photo, settings), settings, pace=PACE)
+        with pictures.header(request.photo, "photo") as photo:
+            levels = estimate.levels_of(photo, request.settings)
     except ValueError:
         return UNKNOWN_S
+    run_s = estimate.seconds(levels, request.settings, pace=PACE)
     return min(START_S + round(run_s), START_S + page_limits().run_s)

@@ -1,0 +1,208 @@
+"""What the server keeps for one visitor: the state of the visit, the picture on the page, and the earlier ones.
+
+A run belongs to a visit by its number. What a run says that is not the newest one of its visit is dropped.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from nst import Event, Step
+from nst.ui.stylise.picture import Picture, Run
+
+MOST = 12  # pictures in the strip; a new one replaces the oldest
+
+# What each event does in each state: a row per state, a column per event, "." where the event is ignored.
+#
+# nothing: no picture of this visitor yet. waiting: a run waits for the device. refused: gradio reported the end of a
+# run before its turn came (the gate refused it); if its turn comes nevertheless, it begins. begun: it looks at the
+# pictures. painting: its pictures are shown. stopping, dropping: Stop was pressed after, or before, its first picture.
+# left: the page went away while it painted. finished, stopped, failed: how the newest run ended; a failed one leaves
+# the picture before it. chosen: a picture of the strip is shown again.
+#
+# start: Stylise, Continue, Bigger. begin: the run's turn, with the photo as its first frame. frame: a picture of the
+# run. done: it ended with a picture. fail: it ended without one. over: gradio reports the end of its call. leave: a
+# closed tab, a reload, a broken connection. choose: a click in the strip.
+# Other events (colours, file format, the grid of options) change no state: they act on the picture on the page, and
+# colours that are chosen during a run on the picture that it leaves.
+TABLE = """
+            start    begin  frame     stop      done      fail    over     leave     choose
+nothing     waiting  .      .         .         .         .       .        .         .
+waiting     waiting  begun  .         failed    .         failed  refused  failed    .
+refused     waiting  begun  .         failed    .         failed  .        failed    chosen
+begun       waiting  .      painting  dropping  finished  failed  .        failed    .
+painting    waiting  .      painting  stopping  finished  failed  .        left      .
+stopping    waiting  .      .         stopping  stopped   failed  .        left      .
+dropping    waiting  .      .         dropping  .         failed  .        failed    .
+left        waiting  .      .         .         stopped   failed  .        .         .
+finished    waiting  .      .         .         .         .       .        .         chosen
+stopped     waiting  .      .         .         .         .       .        .         chosen
+failed      waiting  .      .         .         .         .       .        .         chosen
+chosen      waiting  .      .         .         .         .       .        .         chosen
+"""
+RUNNING = frozenset({"waiting", "begun", "painting", "stopping", "dropping"})
+
+
+@functools.cache
+def transitions() -> Mapping[tuple[str, str], str]:
+    """`TABLE` as a mapping: (state, event) -> the next state; pairs that are missing are ignored."""
+    header, *rows = (line.split() for line in TABLE.strip().splitlines())
+    return {
+        (state, event): following
+        for state, *cells in rows
+        for event, following in zip(header, cells, strict=True)
+        if following != "."
+    }
+
+
+class Visit:
+    """The pictures of one visitor and the state of the newest run. Safe with several threads."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.state = "nothing"
+        self.number = 0  # of the newest run
+        self.run: Run | None = None  # while it paints
+        self.present: Picture | None = None  # the picture on the page, once it is the visitor's own
+        self.strip: tuple[Picture, ...] = ()  # oldest first
+        self.file_format = "png"
+        self.colours: tuple[str, float] | None = None  # chosen while a run painted, for its picture
+        self.said = ""  # the status line of the present state
+        self.shown = True  # whether the page was told of the present state
+        self.key = secrets.token_urlsafe(16)  # by which a tab that was loaded again finds its visit
+
+    def __deepcopy__(self, _: Any) -> Visit:
+        return Visit()  # gradio copies the value of a State for each session
+
+    @property
+    def running(self) -> bool:
+        return self.state in RUNNING
+
+    def do(self, event: str, number: int | None = None) -> bool:
+        """Change the state by an event of the table. False where it is ignored, as for runs that are not the newest."""
+        with self.lock:
+            following = transitions().get((self.state, event))
+            if following is None or number not in (None, self.number):
+                return False
+            self.state, self.shown = following, False
+            return True
+
+    def start(self) -> int:
+        """A run is asked for -> its number. An earlier one that still paints has no say any more."""
+        with self.lock:
+            self.do("start")
+            self.number += 1
+            self.run = self.colours = None
+            return self.number
+
+    def goes_on(self, number: int, run: Run, event: Event) -> bool:
+        """Whether what the run has just said counts; not after Stop, and not when another took its place."""
+        with self.lock:
+            if number != self.number or self.state not in ("begun", "painting"):
+                return False
+            self.run = run
+            if isinstance(event, Step) and event.preview is not None:
+                self.do("frame", number)
+            return True
+
+    def keeps(self, number: int) -> bool:
+        """Whether the picture of this run becomes the visitor's when the run ends now."""
+        return number == self.number and (self.state, "done") in transitions()
+
+    def end(self, number: int, picture: Picture | None, why: str = "") -> bool:
+        """The run is over, with its picture or the reason why there is none -> whether the page is to be told."""
+        with self.lock:
+            if picture is not None and self.do("done", number):
+                if self.colours:
+                    picture = picture.recoloured(*self.colours)
+                self.present, self.said = picture, picture.status()
+                self.strip = (*self.strip, picture)[-MOST:]
+            elif self.do("fail", number):
+                self.said = why or self._nothing_new("Stopped before the first picture.")
+            else:
+                return False
+            self.run = self.colours = None
+            return True
+
+    def stop(self) -> bool:
+        """Stop was pressed -> whether the run still waited, so that it is over at once."""
+        with self.lock:
+            waited = self.state in ("waiting", "refused")
+            self.do("stop")
+            if waited:
+                self.said = self._nothing_new("Stopped before it began.")
+            return waited
+
+    def over(self) -> None:
+        """gradio reports the end of the call of a run. Only one that had not begun, or was cut off, has not ended."""
+        with self.lock:
+            if self.do("over"):
+                self.said = self._nothing_new("Not started.")
+        self.come_back()
+
+    def leave(self, number: int | None = None) -> None:
+        """The page has gone away."""
+        with self.lock:
+            if self.do("leave", number) and self.state == "failed":
+                self.said = self._nothing_new("The connection broke before the first picture.")
+
+    def come_back(self) -> None:
+        """The page is there again: what a run had painted when it went away becomes its result."""
+        with self.lock:
+            if self.state == "left":
+                self.end(self.number, self.run and self.run.picture())
+
+    def choose(self, index: int) -> Picture:
+        """Show a picture of the strip again; the newest has index 0. `ValueError` says why it cannot be shown."""
+        with self.lock:
+            if self.running:
+                raise ValueError("a picture is being painted; stop it first, or wait until it is finished")
+            if not 0 <= index < len(self.strip):
+                raise ValueError("this picture is gone: its visit was closed for over a minute")
+            picture = self.strip[len(self.strip) - 1 - index]
+            picture.painting()  # `ValueError` when it was dropped
+            self.do("choose")
+            self.present = picture
+            return picture
+
+    def recolour(self, method: str, amount: float) -> Picture | None:
+        """The picture on the page in other colours. While a run paints, they are kept for its picture."""
+        with self.lock:
+            if self.running:
+                self.colours = (method, amount)
+            if self.running or self.present is None:
+                return None
+            self.present = self.present.recoloured(method, amount)
+            return self.present
+
+    def usable(self) -> Picture | None:
+        """The picture on the page, unless there is none or it was dropped."""
+        picture = self.present
+        return None if picture is None or picture.packed is None else picture
+
+    def pictures(self) -> tuple[Picture, ...]:
+        present = self.present
+        return self.strip if present is None or present in self.strip else (*self.strip, present)
+
+    def forget(self) -> None:
+        """Free all of it; the visitor is gone."""
+        with self.lock:
+            self.leave()
+            for picture in self.pictures():
+                picture.drop("its visit was closed")
+            self.state, self.strip, self.present, self.run = "nothing", (), None, None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all pictures and of the run that paints."""
+        run, held = self.run, {}
+        for picture in self.pictures():
+            held |= picture.buffers()
+        return sum(held.values()) + (run.nbytes if run else 0)
+
+    def _nothing_new(self, why: str) -> str:
+        return f"{why} Your last picture is still here." if self.usable() else why
