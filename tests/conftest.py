@@ -43,6 +43,7 @@ MARKERS = {
     "ui/explain/test_walk.py": "browser",
     "ui/server/test_refused_click.py": "browser",
     "ui/stylise/test_browser.py": "browser",
+    "ui/stylise/test_first_screen.py": "browser",
     "ui/stylise/test_page.py": "browser",
     "ui/server/test_faults_of_the_server.py": "server",
     "ui/server/test_long_life.py": "server",
