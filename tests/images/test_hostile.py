@@ -104,3 +104,10 @@ def test_the_test_sees_what_a_careless_program_would_keep() -> None:
             buffer = io.BytesIO()
             picture.save(buffer, "JPEG", **keep(picture))
             assert tells(buffer.getvalue())
+
+
+def test_a_huge_tile_is_refused_by_the_header_alone() -> None:
+    """libtiff would allocate it."""
+    with pytest.raises(ValueError, match="the picture is damaged or incomplete"):
+        pictures.header(tiff(64, 64, 32_768))
+    pictures.header(tiff(64, 64, 64)).close()

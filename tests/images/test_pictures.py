@@ -195,3 +195,8 @@ def test_mask_is_upright_and_its_errors_name_it(tmp_path: Path) -> None:
     assert pictures.to_mask(saved(tmp_path, Image.new("L", (40, 24)), exif=exif)).size == (24, 40)
     with pytest.raises(ValueError, match="the mask is damaged"):
         pictures.to_mask(truncated_png(tmp_path))
+
+
+def test_a_thin_style_is_large_enough_for_the_network() -> None:
+    assert pictures.style_size(Image.new("RGB", (40, 20)), 64, least_px=16) == (32, 64)
+    assert pictures.style_size(Image.new("RGB", (400, 20)), 64, least_px=16) == (16, 320)

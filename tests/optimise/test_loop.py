@@ -180,11 +180,12 @@ def test_two_loop_is_the_textbook_s(order: list[int], gain: float) -> None:
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_two_loop_leaves_out_pairs_without_positive_curvature(bad: int) -> None:
+@pytest.mark.parametrize("flat", [False, True], ids=["negative", "zero but for rounding"])
+def test_two_loop_leaves_out_pairs_without_positive_curvature(bad: int, flat: bool) -> None:
     random = np.random.default_rng(4)
     steps = random.normal(size=(3, SIZE))
     changes = steps * random.uniform(0.5, 4, SIZE)
-    changes[bad] *= -1
+    changes[bad] -= steps[bad] * (steps[bad] @ changes[bad]) / (steps[bad] @ steps[bad]) if flat else 2 * changes[bad]
     g = random.normal(size=SIZE)
     found, _ = two_loop(np.concatenate([steps, changes]), [0, 1, 2], g, lambda v: v, 1.0)
     good = [(steps[i], changes[i]) for i in range(3) if i != bad]
@@ -355,6 +356,31 @@ def test_step_that_is_not_finite_is_tried_again_from_the_same_picture_and_smalle
 def test_flat_cost_moves_nothing(optimiser: str) -> None:
     *_, last = minimise(evaluator(lambda x: (x * 0).sum()), torch.full(SHAPE, 0.3), 5, optimiser)
     assert torch.equal(last.image, torch.full(SHAPE, 0.3))
+
+
+def test_adam_begins_anew_after_a_retreat_with_half_the_rate() -> None:
+    image, random = torch.full(SHAPE, 0.5), torch.Generator().manual_seed(0)
+    gradients = [torch.randn(SHAPE, generator=random) for _ in range(8)]
+    walked, fresh = (loop.ProjectedAdam(image, 8, rate=rate, final_rate=rate) for rate in (0.04, 0.02))
+    for gradient in gradients[:4]:
+        walked.propose(image, gradient)
+    walked.retreat()
+    for gradient in gradients[4:]:
+        assert torch.allclose(walked.propose(image, gradient), fresh.propose(image, gradient), atol=1e-6)
+
+
+def test_lbfgs_takes_steps_of_a_fourth_at_most_after_a_retreat() -> None:
+    """The minimum is far away, so that each step but the first is as long as it may be."""
+    image, lengths = torch.full((1, 3, 16, 16), 0.2), []
+    method = BoxLBFGS(image)
+    for step in range(8):
+        if step == 4:
+            method.retreat()
+        moved = method.propose(image, 1e-3 * (image - 10))
+        lengths.append(lbfgs.rms((moved - image).reshape(-1)).item())
+        image = moved
+    assert max(lengths[:4]) == pytest.approx(0.05, rel=1e-3)
+    assert max(lengths[4:]) == pytest.approx(0.0125, rel=1e-3)
 
 
 def test_projected_adam_walks_as_torch_s_adam_where_the_box_is_far() -> None:
