@@ -21,7 +21,7 @@ SOFT_EDGE = 0.02  # of a mask painted by hand
 PAGE_DEFAULTS = Settings(mask_edge=SOFT_EDGE)  # what the controls say when the page opens
 # Fields that are one parameter of the endpoint, of the same name, or none; layers and blend are spread over several.
 SINGLE = {name for name, kind in KINDS.items() if not isinstance(kind, (Layers, Blend))}
-NOT_ON_PAGE = {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision", "tile_px", "style_parts"}
+NOT_ON_PAGE = {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision", "tile_px"}
 
 PICTURES = ("photo", "style", "style_2", "style_3", "style_4", "mask", "start")  # parameters that are pictures
 
