@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Hashable
 from threading import Condition
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from cachetools import LRUCache, cached
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def digest(values: Tensor | None) -> str:
+    """SHA-256 of a tensor's shape and values, as a part of a key; empty for None."""
+    if values is None:
+        return ""
+    return hashlib.sha256(str(tuple(values.shape)).encode() + values.cpu().numpy().tobytes()).hexdigest()
 
 
 class BoundedCache:

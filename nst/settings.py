@@ -48,6 +48,10 @@ CHOICES: dict[str, dict[str, str]] = {
         "gram": "the style matrix: which channels fire together",
         "wasserstein": "mean and covariance of the channels: closer to the style's colours, a third slower",
     },
+    "style_parts": {
+        "all": "everything in the style picture, as in the formulas",
+        "recurring": "what recurs in the style picture; a thing that stands there once, such as a face, is left out",
+    },
     "colour": {
         "style": "the style picture's colours",
         "luminance": "the photo's colours, the painting's light and dark",
@@ -156,6 +160,9 @@ class Settings:
         "Size of the strokes: the style picture is shown to the network at this multiple of the result's size.",
     )
     statistic: str = _choice("gram", "statistic", "What the run compares between the style picture and the result.")
+    style_parts: str = _choice(
+        "all", "style_parts", "Which parts of the style picture the deep style layers see: patterns and motifs."
+    )
     colour: str = _choice("style", "colour", "Where the colours come from: the style picture, or the photo.")
     colour_when: str = _choice(
         "after", "colour_when", "Whether the photo's colours are taken before painting or after."

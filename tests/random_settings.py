@@ -21,6 +21,7 @@ OTHER = {  # a legal value for each field that is not its default
     "style_blend": (0.7, 0.3),
     "style_scale": 0.5,
     "statistic": "wasserstein",
+    "style_parts": "recurring",
     "colour": "luminance",
     "colour_when": "before",
     "colour_amount": 0.25,

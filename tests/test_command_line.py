@@ -109,6 +109,7 @@ OPTIONS = {
     "style_blend": (["--blend", "0.7"], (0.7,)),
     "style_scale": (["--style-scale", "0.5"], 0.5),
     "statistic": (["--statistic", "wasserstein"], "wasserstein"),
+    "style_parts": (["--style-parts", "recurring"], "recurring"),
     "colour": (["--colour", "histogram"], "histogram"),
     "colour_when": (["--colour-when", "before"], "before"),
     "colour_amount": (["--colour-amount", "0.25"], 0.25),

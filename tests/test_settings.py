@@ -19,6 +19,7 @@ CONTRACT = {
     "style_blend": None,
     "style_scale": 1.0,
     "statistic": "gram",
+    "style_parts": "all",
     "colour": "style",
     "colour_when": "after",
     "colour_amount": 1.0,

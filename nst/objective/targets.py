@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ import torch
 from torch import Tensor
 
 from nst import costs
-from nst.cache import BoundedCache
+from nst.cache import BoundedCache, digest
 from nst.device import true_float32
 from nst.features.extractor import FeatureExtractor
 from nst.images import masks, pictures
-from nst.objective import tile_passes, tiles
+from nst.objective import recurrence, tile_passes, tiles
 from nst.objective.statistics import STATISTICS, MeasureOverTiles, tile_weight
 from nst.objective.tiles import Place
 from nst.scaled_pictures import Inputs
@@ -34,13 +33,6 @@ class StyleCache(BoundedCache):
 
     def __init__(self) -> None:
         super().__init__(MOST_STYLES_KEPT)
-
-
-def digest(values: Tensor | None) -> str:
-    """SHA-256 of a tensor's shape and values, empty for None."""
-    if values is None:
-        return ""
-    return hashlib.sha256(str(tuple(values.shape)).encode() + values.cpu().numpy().tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -190,13 +182,13 @@ class _Measurer:
         network = settings.backbone, settings.pooling, extractor.dtype, extractor.smallest_side, painting.device
         picture = digest(painting), digest(alpha), scale, self.tile_bytes
         layers = *settings.style_layers, "content", *settings.content_layers, settings.balance
-        key = *picture, *network, settings.statistic, *layers
+        key = *picture, *network, settings.statistic, settings.style_parts, *layers
         return self.memo.get(key, lambda: self._measure_style(painting, alpha, scale))
 
     def _measure_style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> StyleMeasures:
         """Transparent parts do not count, but in the energy."""
         size = pictures.shrunk_size(painting, scale, self.extractor.smallest_side)
-        guides = _guides(None if alpha is None else masks.resize(alpha, size), self.extractor, self.settings)
+        guides = self._style_guides(painting, alpha, size)
         collected = MeasureOverTiles(STATISTICS[self.settings.statistic], guides, tile_weight)
         energies = dict.fromkeys(self.settings.content_layers, 0.0)
         shrunk = pictures.resize(painting, size)
@@ -209,6 +201,20 @@ class _Measurer:
 
         self.show(shrunk, measure_tile)
         return StyleMeasures(collected.measures, energies)
+
+    def _style_guides(self, painting: Tensor, alpha: Tensor | None, size: tuple[int, int]) -> dict[str, Tensor | None]:
+        """Style layer -> how much each position of the style picture at this size counts; None: all alike."""
+        extractor, settings = self.extractor, self.settings
+        visible = None if alpha is None else masks.resize(alpha, size)
+        guides = _guides(visible, extractor, settings)
+        deep = [layer for layer in guides if extractor.strides[layer] >= recurrence.FROM_STRIDE]
+        if settings.style_parts == "all" or not deep:
+            return guides
+        recurring = recurrence.recurring(painting, alpha, settings, extractor.dtype)
+        if bool((recurring == 1).all()):
+            return guides  # the plain style matrices, to the last bit
+        of_recurring = _guides(masks.both(masks.resize(recurring, size), visible), extractor, settings)
+        return guides | {layer: of_recurring[layer] for layer in deep}
 
 
 def _regions(

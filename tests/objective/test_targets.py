@@ -13,11 +13,12 @@ from PIL import Image
 
 import nst
 from nst import Settings, costs
+from nst.cache import digest
 from nst.features.extractor import FeatureExtractor
 from nst.images import masks, pictures
 from nst.objective import targets
 from nst.objective.objective import Objective
-from nst.objective.targets import StyleCache, StyleMeasures, Targets, content_divisor, digest
+from nst.objective.targets import StyleCache, StyleMeasures, Targets, content_divisor
 from nst.objective.tiled import TiledObjective
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
@@ -159,6 +160,7 @@ def test_a_style_is_measured_once_per_size_and_the_picture_stays_the_same(photo,
     "change",
     [
         {"statistic": "wasserstein"},
+        {"style_parts": "recurring"},
         {"pooling": "average"},
         {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}},
         {"content_layers": {"relu3_2": 1.0}},

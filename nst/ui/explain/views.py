@@ -23,6 +23,7 @@ from nst.ui.explain.heatmaps import comparison_figure, costs_figure, matrix_figu
 from nst.ui.server import examples
 from nst.ui.server.devices import on_free_device
 from nst.ui.server.events import Updates
+from nst.ui.stylise.form import DEFAULTS
 from nst.ui.stylise.handlers import with_sentences
 from nst.ui.stylise.visit import Visit
 
@@ -160,7 +161,10 @@ def show_comparison(layer: str, kind: str, ordering: str, scale: str, *pictures:
         comparison = COMPARISONS.get(key, lambda: compare(*chosen, settings, layers))
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    return _compared(comparison, layer, kind, ordering, scale)
+    shown = _compared(comparison, layer, kind, ordering, scale)
+    if settings.style_parts != DEFAULTS.style_parts:
+        shown["compare_words"] += " These are the plain matrices; the run left out what stands in the style once."
+    return shown
 
 
 def _compared(comparison: Comparison, layer: str, kind: str, ordering: str, scale: str) -> Updates:

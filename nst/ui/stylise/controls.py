@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from nst.images import pictures
+from nst.objective.recurrence import darkened
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
 from nst.ui.server import examples
-from nst.ui.server.events import AT_ONCE, Components
+from nst.ui.server.events import AT_ONCE, Components, Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas
 from nst.ui.stylise.form import BRUSHES, DEFAULTS, SOFT_EDGE
@@ -110,6 +112,27 @@ def more_styles() -> Components:
             )
             styles[f"share_{index}"] = _share(index)
     return styles
+
+
+def style_parts() -> Components:
+    """What of the style picture counts as style, and a picture of what recurs in it."""
+    with gr.Accordion("What counts as style", open=False, elem_id="style-parts"):
+        parts = choice_input("style_parts", gr.Radio, "In the style picture")
+        show = gr.Button("Show what recurs", size="sm", elem_id="show-recurring")
+        label = "Dark: what stands there once, which the choice recurring leaves out"
+        seen = gr.Image(label=label, interactive=False, format="jpeg", buttons=[], height=220, elem_id="recurring")
+    return Components(style_parts=parts, show_recurring=show, recurring=seen)
+
+
+def show_recurring(style: str | None, pooling: str) -> Updates:
+    """The style picture with what stands there once darkened, as a run with this pooling measures it."""
+    if style is None:
+        raise gr.Error("There is no style picture yet; drop one, or click one of the examples.", print_exception=False)
+    try:
+        # On the CPU, in half a second, so that no run has to wait for its GPU.
+        return {"recurring": darkened(pictures.load(style, "style picture"), Settings(pooling=pooling, device="cpu"))}
+    except ValueError as error:
+        raise gr.Error(f"{error}.", print_exception=False) from None
 
 
 def _share(index: int) -> gr.Slider:

@@ -68,6 +68,7 @@ def stylise(
     mask: str | None = None,
     mask_edge: float = DEFAULTS.mask_edge,
     max_seconds: float = 0,
+    style_parts: str = DEFAULTS.style_parts,
 ) -> Iterator[Updates]:
     """Repaint a photo in the style of another picture. Streams (picture, curve, status) while it works.
 
@@ -108,6 +109,7 @@ def stylise(
         mask: Where the style goes: white, or painted on nothing; red, green, blue and yellow for styles 1 to 4.
         mask_edge: Width of the mask's soft edge as a share of the longer side.
         max_seconds: Stop after this many seconds with the picture so far; 0 for no limit.
+        style_parts: What counts as style: all of the style picture, or only what is recurring in it.
 
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.

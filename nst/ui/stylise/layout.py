@@ -26,7 +26,7 @@ def build(page: gr.Blocks) -> tuple[gr.Accordion, Components]:
             tab.update(outputs.build())
         with gr.Column(elem_id="panels"):
             weights_panel, weights, extremes = controls.weights()
-            tab.update(weights | controls.size_and_strokes() | controls.more_styles())
+            tab.update(weights | controls.size_and_strokes() | controls.style_parts() | controls.more_styles())
             tab.update(controls.colours() | controls.places(tab["photo"]))
             tab.update(controls.advanced() | controls.recipe())
     # They travel with events: the number of the newest run, of one to take out of the queue, and the visit's key.

@@ -25,7 +25,8 @@ def summary(result: Result) -> str:
     size = f"{result.image.width} x {result.image.height} px"
     ended = {"budget": " Your time was up.", "plateau": " It hardly changed any more."}.get(result.stopped, "")
     how = f" {matched(result.history[-1], result.settings).capitalize()}." if result.history else ""
-    return f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps.{ended}{how}"
+    guided = " What stands in the style picture once was left out." if result.settings.style_parts != "all" else ""
+    return f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps.{ended}{how}{guided}"
 
 
 def duration(seconds: float) -> str:

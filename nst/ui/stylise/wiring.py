@@ -11,7 +11,7 @@ from gradio.events import Dependency
 from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, on_device
 from nst.ui.server.uploads import show_upload
 from nst.ui.stylise import after_run, expected_time, gallery, handlers, presets, share, tabs, variants
-from nst.ui.stylise.controls import EXTREMES
+from nst.ui.stylise.controls import EXTREMES, show_recurring
 from nst.ui.stylise.form import PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.outputs import OPTIONS_TAB
@@ -31,6 +31,8 @@ def connect(
     """Connect every event of the tab; `cards` are the buttons of the presets, `extremes` those of `EXTREMES`."""
     for name in PICTURES:
         tab.call(tab[name].upload, partial(show_upload, name), (name,), (name,), **AT_ONCE)
+    tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), ("recurring",), **AT_ONCE)
+    tab.call(tab["style"].change, lambda: {"recurring": None}, (), ("recurring",), **AT_ONCE)
     presets.connect(cards, tab)
     _couple_strength(tab)
     runs = _connect_runs(tab, extremes)

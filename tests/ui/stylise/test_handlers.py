@@ -20,7 +20,7 @@ from nst import Settings, recipe
 from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
 from nst.ui.server import examples, uploads
 from nst.ui.stylise import after_run, handlers, share, status_text
-from nst.ui.stylise.controls import PAGE_COLOURS
+from nst.ui.stylise.controls import PAGE_COLOURS, show_recurring
 from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_rows
 from nst.ui.stylise.form import BRUSHES, PICTURES, masks_of, run_request
 
@@ -273,3 +273,15 @@ def test_a_recipe_sets_colours_that_the_page_does_not_offer(kept: handlers.Kept,
     else:
         assert colour.value == method
         assert [value for _, value in colour.choices] == [*PAGE_COLOURS, method]
+
+
+def test_what_stands_in_the_style_picture_once_is_shown_dark() -> None:
+    cup = str(Path(examples.photos()["coffee"]))
+    shown = np.asarray(show_recurring(cup, "max")["recurring"].convert("L"), dtype=float)
+    before = np.asarray(Image.open(cup).convert("L").resize(shown.shape[::-1]), dtype=float)
+    height, width = shown.shape
+    middle = (slice(height // 4, height // 2), slice(2 * width // 5, 3 * width // 5))
+    assert shown[middle].mean() < before[middle].mean() / 2
+    assert shown[-height // 8 :].mean() > 0.8 * before[-height // 8 :].mean(), "the table recurs"
+    with pytest.raises(Exception, match="There is no style picture yet"):
+        show_recurring(None, "max")

@@ -1,0 +1,105 @@
+"""What recurs in a style picture is style; what stands there once, such as a face, is a thing (`style_parts`).
+
+Deep style matrices hold motifs, and with them whatever the style picture shows: it appears in the result as a ghost. A
+guide over the style picture (Gatys et al. 2017, eq. 5) takes out of these matrices what is found nowhere else in it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from nst.cache import BoundedCache, digest
+from nst.device import choose_device, true_float32
+from nst.features.extractor import FeatureExtractor, smallest_side
+from nst.images import masks, pictures
+from nst.settings import Settings
+
+LAYER = "relu5_1"  # where likeness is measured
+FROM_STRIDE = 8  # px between positions: the guide is used in blocks 4 and 5; strokes are taken from the whole picture
+# Likeness is measured at one size, whatever the level: at a smaller one a thing has too few positions, at a larger one
+# it falls into parts, such as edges, that recur elsewhere. It also bounds the positions, which are compared in pairs.
+LONGER_PX = 256
+# Shares of the longer side. Nearer than the first, positions are alike because they show the same thing; places nearer
+# to each other than the second count as one.
+FAR, APART = 0.25, 0.15
+PLACES = 3  # far away, that must show something alike: with one, a pair of eyes recurs
+TYPICAL = 0.9  # quantile of likeness in a picture, to which its positions are compared
+LEAST_TYPICAL = 0.2  # cosine; where even this is less, next to nothing recurs
+LOW, HIGH = 0.3, 0.6  # of the typical likeness, between which the guide rises from 0 to 1
+LEAST_SHARE = 0.3  # of the picture that the guide must keep on average: if less recurs, it is mixed with ones
+MOST_GUIDES_KEPT = 64  # of 1 KB each
+DARKEST = 0.12  # brightness, on the page, of what is left out
+
+kept_guides = BoundedCache(MOST_GUIDES_KEPT)
+
+
+def likeness(a: Tensor, visible: Tensor) -> Tensor:
+    """How much each position of a layer is like places far away: (1, C, h, w), bool (1, 1, h, w) -> (h, w).
+
+    The cosine of activations, smoothed over 3 x 3 positions and centred, with those of the `PLACES`-th best place, each
+    place apart from the better ones. NaN where a position is not visible or has fewer places far away.
+    """
+    height, width = a.shape[-2:]
+    shown = visible.flatten()
+    smooth = F.avg_pool2d(F.pad(a.float(), (1, 1, 1, 1), mode="replicate"), 3, 1).flatten(2)[0].T  # (hw, C)
+    rows = F.normalize(smooth - smooth[shown].mean(0), dim=1)
+    ys, xs = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    at = torch.stack([ys.flatten(), xs.flatten()], 1).to(a.device, torch.float32) / max(height, width)
+    distances, cosines = torch.cdist(at, at), rows @ rows.T  # (hw, hw)
+    ruled_out = (distances < FAR) | ~shown
+    for _ in range(PLACES):
+        best, place = cosines.masked_fill(ruled_out, -torch.inf).max(1)
+        ruled_out = ruled_out | (distances[place] < APART)
+    return best.masked_fill(~shown | best.isinf(), torch.nan).view(height, width)
+
+
+def guide_of(found: Tensor) -> Tensor:
+    """From `likeness` (h, w) -> the guide T (1, 1, h, w) in [0, 1]; 1 where nothing is known.
+
+    It is 1 throughout where everything recurs equally, and goes to 1 where less than `LEAST_SHARE` recurs: a picture
+    of one thing only has no other style.
+    """
+    known = ~found.isnan()
+    if not known.any():
+        return torch.ones(1, 1, *found.shape, device=found.device)
+    typical = found[known].quantile(TYPICAL).clamp(min=LEAST_TYPICAL)
+    rise = ((found / typical - LOW) / (HIGH - LOW)).clamp(0, 1)
+    recurs = (rise * rise * (3 - 2 * rise)).where(known, 1.0)
+    mixed = (1 - recurs[known].mean() / LEAST_SHARE).clamp(min=0)
+    return (recurs + mixed * (1 - recurs))[None, None]
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def recurring(painting: Tensor, alpha: Tensor | None, settings: Settings, dtype: torch.dtype) -> Tensor:
+    """The guide of a style picture (1, 3, H, W) with its alpha (1, 1, H, W), on its grid at `LONGER_PX`: (1, 1, h, w).
+
+    Measured once for each picture, network and number format (`dtype`), and the same at all levels, whole or in tiles.
+    """
+    least_px = smallest_side([LAYER], settings.backbone)
+    small = pictures.resize(painting, pictures.shrunk_size(painting, LONGER_PX / max(painting.shape[-2:]), least_px))
+    shown = torch.ones_like(small[:, :1]) if alpha is None else masks.resize(alpha, tuple(small.shape[-2:]))
+    network = settings.backbone, settings.pooling, small.device, dtype
+
+    def measure() -> Tensor:
+        extractor = FeatureExtractor([LAYER], *network, replicate_edges=True)
+        with true_float32(small):
+            a = extractor(small)[LAYER]
+        visible = masks.guide(shown, a.shape[-2:], extractor.strides[LAYER]) > 0.5
+        return guide_of(likeness(a, visible))
+
+    return kept_guides.get((digest(small), digest(shown), *network), measure)
+
+
+def darkened(picture: Image.Image, settings: Settings) -> Image.Image:
+    """A style picture with dark parts where `recurring` leaves it out of the deep style matrices: PIL RGB -> RGB."""
+    compute = choose_device(settings.device, settings.precision)
+    size = pictures.style_size(picture, LONGER_PX)
+    colours, alpha = pictures.split(pictures.scaled(picture, size))
+    painting = pictures.to_tensor(colours).to(compute.device)
+    visible = None if alpha is None else pictures.to_tensor(alpha).to(compute.device)
+    guide = masks.resize(recurring(painting, visible, settings, compute.dtype), size)
+    return pictures.to_picture(painting * guide.lerp(torch.ones_like(guide), DARKEST))

@@ -1,0 +1,205 @@
+"""What stands in a style picture once is left out of the deep style matrices, what recurs counts; ones where unsure."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+import nst
+from nst import Settings
+from nst.features.extractor import FeatureExtractor
+from nst.images import masks, pictures
+from nst.objective import recurrence
+from nst.objective.recurrence import APART, FAR, LEAST_SHARE, PLACES, darkened, guide_of, likeness, recurring
+from nst.objective.targets import Targets
+from nst.scaled_pictures import Inputs
+from nst.schedule import Level
+
+SETTINGS = Settings(size=64, style_parts="recurring", device="cpu", precision="float32")
+DEEP, SHALLOW = ("relu4_1", "relu5_1"), ("relu1_1", "relu2_1", "relu3_1")
+
+
+def wall(faces: list[tuple[int, int]]) -> Image.Image:
+    """A speckled wall of 256 x 256 px with faces at these places."""
+    grain = np.random.default_rng(0).normal(150, 30, (64, 64, 3)).clip(0, 255).astype(np.uint8)
+    picture = Image.fromarray(grain).resize((256, 256), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(picture)
+    for x, y in faces:
+        draw.ellipse((x - 30, y - 38, x + 30, y + 38), fill=(240, 200, 160), outline="black", width=4)
+        for side in (-12, 12):
+            draw.ellipse((x + side - 7, y - 14, x + side + 7, y - 4), fill="white", outline="black", width=2)
+        draw.arc((x - 14, y, x + 14, y + 22), 20, 160, fill=(160, 30, 30), width=5)
+    return picture
+
+
+def guide(picture: Image.Image, alpha: torch.Tensor | None = None, **given: object) -> torch.Tensor:
+    chosen = Settings(**{**vars(SETTINGS), **given})
+    return recurring(pictures.to_tensor(picture), alpha, chosen, torch.float32)[0, 0]
+
+
+def seen(a: torch.Tensor) -> torch.Tensor:
+    return torch.ones(1, 1, *a.shape[-2:], dtype=torch.bool)
+
+
+def likeness_by_loops(a: np.ndarray) -> np.ndarray:
+    """The definition, one pair of positions after another: (C, h, w) -> (h, w)."""
+    _, height, width = a.shape
+    padded = np.pad(a, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    smooth = np.stack([padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]).mean(0)
+    smooth = smooth - smooth.mean((1, 2), keepdims=True)
+    longer, found = max(height, width), np.full((height, width), np.nan)
+    for y, x in np.ndindex(height, width):
+        cosines = {}
+        for v, u in np.ndindex(height, width):
+            one, other = smooth[:, y, x], smooth[:, v, u]
+            if np.hypot(y - v, x - u) >= FAR * longer:
+                cosines[v, u] = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+        places: list[tuple[int, int]] = []
+        for place in sorted(cosines, key=cosines.get, reverse=True):
+            if all(np.hypot(place[0] - v, place[1] - u) >= APART * longer for v, u in places):
+                places.append(place)
+        found[y, x] = cosines[places[PLACES - 1]]
+    return found
+
+
+def test_likeness_is_its_definition() -> None:
+    a = torch.randn(1, 6, 7, 10, generator=torch.Generator().manual_seed(0)).relu()
+    assert np.allclose(likeness(a, seen(a)).numpy(), likeness_by_loops(a[0].double().numpy()), atol=1e-5)
+
+
+def test_hidden_positions_do_not_count() -> None:
+    a = torch.randn(1, 6, 8, 16, generator=torch.Generator().manual_seed(0))
+    visible = seen(a)
+    visible[..., 10:] = False
+    other = a.clone()
+    other[..., 11:] = 5  # beyond the smoothing of the last visible position
+    first, second = likeness(a, visible), likeness(other, visible)
+    assert torch.equal(first[:, :10], second[:, :10])
+    assert first[:, 10:].isnan().all()
+    assert not first[:, :10].isnan().all()
+
+
+def test_what_stands_there_once_or_twice_is_left_out_and_what_recurs_is_not() -> None:
+    once, twice = [(128, 128)], [(64, 128), (192, 128)]
+    often = [(x, y) for x in (44, 128, 212) for y in (50, 128, 206)]
+    for faces in (once, twice):
+        found = guide(wall(faces))
+        for x, y in faces:
+            assert found[y // 16 - 1 : y // 16 + 1, x // 16 - 1 : x // 16 + 1].max() < 0.2
+        assert found[0].mean() > 0.9  # the wall
+    assert guide(wall(often)).mean() > 0.85
+    assert guide(wall([])).mean() > 0.85
+
+
+def test_guide_is_the_same_at_any_size_and_shape_of_the_picture_is_kept() -> None:
+    picture = wall([(128, 128)]).crop((0, 40, 256, 232))
+    small, large = guide(picture), guide(picture.resize((640, 480), Image.Resampling.LANCZOS))
+    assert small.shape == large.shape == (12, 16)
+    assert (small - large).abs().mean() < 0.05
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=40), st.floats(0, 1))
+def test_guide_is_never_empty(values: list[float], unknown: float) -> None:
+    found = torch.tensor(values).view(1, -1)
+    found[:, : int(unknown * len(values))] = torch.nan
+    t = guide_of(found)
+    assert t.shape == (1, 1, 1, len(values))
+    assert 0 <= t.min() <= t.max() <= 1
+    assert (t[0, 0][found.isnan()] == 1).all()
+    known = t[0, 0][~found.isnan()]
+    assert not len(known) or known.mean() >= LEAST_SHARE - 1e-6
+
+
+@pytest.mark.parametrize("everywhere", [0.9, 0.25, 0.0, -0.5, torch.nan])
+def test_guide_is_one_where_all_recurs_alike_or_nothing_does(everywhere: float) -> None:
+    assert (guide_of(torch.full((5, 6), everywhere)) == 1).all()
+
+
+def test_guide_changes_smoothly_where_less_and_less_recurs() -> None:
+    """No step between a picture of which a third recurs and one of a single thing."""
+    found = torch.full((10, 10), 0.01)
+    found[:3] = 0.6
+    means = []
+    for faded in torch.linspace(1, 0, 40):
+        found[:3] = 0.6 * faded
+        means.append(guide_of(found).mean().item())
+    assert means[0] == pytest.approx(0.3)
+    assert means[-1] == 1
+    assert max(abs(a - b) for a, b in pairwise(means)) < 0.3
+
+
+def inputs_and_targets(
+    photo: Image.Image, styles: list[Image.Image], chosen: Settings, tile_bytes: float | None = None
+):
+    inputs = Inputs.of(photo, styles, chosen, torch.device("cpu"))
+    extractor = FeatureExtractor(chosen.layers, replicate_edges=True)
+    return inputs, extractor, Targets.of(inputs, extractor, chosen, Level(1, *inputs.size, 1), tile_bytes)
+
+
+def test_deep_style_matrices_are_weighted_by_the_guide(photo) -> None:
+    """NumPy's sum of T^2 a a^T over positions, divided by the sum of T^2; shallow ones are those of the whole."""
+    inputs, extractor, targets = inputs_and_targets(photo, [wall([(128, 128)])], SETTINGS)
+    painting = inputs.paintings[0]
+    t = masks.resize(recurring(painting, None, SETTINGS, torch.float32), tuple(painting.shape[-2:]))
+    with torch.no_grad():
+        activations = extractor(painting)
+    for layer in (*DEEP, *SHALLOW):
+        a = activations[layer][0].double().numpy()
+        weights = masks.guide(t, a.shape[1:], extractor.strides[layer])[0, 0].double().numpy() ** 2
+        weights = weights if layer in DEEP else np.ones_like(weights)
+        wanted = np.einsum("khw,lhw,hw->kl", a, a, weights) / weights.sum()
+        found = targets.regions[0].targets[layer][0].numpy()
+        assert np.allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+def test_targets_in_tiles_are_those_of_the_whole(statistic: str, photo) -> None:
+    chosen = Settings(**{**vars(SETTINGS), "size": 96, "statistic": statistic})
+    cut = wall([(128, 128)]).convert("RGBA")
+    cut.putalpha(Image.linear_gradient("L").point(lambda value: max(value, 1)))
+    whole, tiled = (inputs_and_targets(photo, [cut], chosen, budget)[2].regions[0] for budget in (None, 2**22))
+    assert tiled.energies == pytest.approx(whole.energies, rel=1e-4)
+
+
+def test_one_measurement_serves_all_levels(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, plain = [], recurrence.likeness
+    monkeypatch.setattr(recurrence, "likeness", lambda *given: calls.append(1) or plain(*given))
+    recurrence.kept_guides.clear()
+    inputs, extractor, _ = inputs_and_targets(photo, [style], SETTINGS)
+    Targets.of(inputs, extractor, SETTINGS, Level(1, 24, 32, 1))
+    Targets.of(inputs, extractor, SETTINGS, Level(1, 24, 32, 1), 2**22)
+    assert len(calls) == 1
+    inputs_and_targets(photo, [style], Settings(**{**vars(SETTINGS), "pooling": "average"}))
+    assert len(calls) == 2
+
+
+def test_a_run_is_another_one_unless_everything_recurs(photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = wall([(128, 128)])
+    quick = {**vars(SETTINGS), "steps": 1, "pyramid": False}
+    runs = [Settings(**{**quick, "style_parts": parts}) for parts in ("all", "recurring")]
+    plain, guided = (nst.stylise(photo, picture, chosen) for chosen in runs)
+    assert plain.image.tobytes() != guided.image.tobytes()
+    monkeypatch.setattr(recurrence, "likeness", lambda a, visible: torch.ones(a.shape[-2:]))
+    recurrence.kept_guides.clear()
+    assert nst.stylise(photo, picture, runs[1]).history[-1].total == plain.history[-1].total
+    recurrence.kept_guides.clear()
+
+
+def test_shallow_layers_alone_need_no_guide(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrence, "recurring", None)  # fails if it is called
+    shallow = {"style_layers": {"relu3_1": 1.0}, "content_layers": {"relu3_2": 1.0}, "steps": 1, "pyramid": False}
+    assert nst.stylise(photo, style, Settings(**{**vars(SETTINGS), **shallow})).stopped == "completed"
+
+
+def test_what_is_left_out_is_dark() -> None:
+    picture = wall([(128, 128)])
+    before, after = (np.asarray(one, float) for one in (picture, darkened(picture, SETTINGS)))
+    assert after.shape == before.shape
+    assert after[120:136, 120:136].mean() < 0.3 * before[120:136, 120:136].mean()
+    assert after[:24].mean() > 0.85 * before[:24].mean()
