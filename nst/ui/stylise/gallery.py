@@ -9,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
+from nst.images import pictures
 from nst.images.decode import on_white
 from nst.images.pictures import result_size, scaled
 from nst.images.timelapse import Timelapse
@@ -57,7 +58,7 @@ def show(entries: list[Entry], format: str, chosen: gr.SelectData) -> Updates:
     if not Path(entry.path).is_file():
         minutes = page_limits().keep_s // 60
         raise gr.Error(f"This picture is gone: files are kept for {minutes} minutes.", print_exception=False)
-    picture = Image.open(entry.path, formats=["PNG"])
+    picture = pictures.opened(entry.path, "picture", ("PNG",))
     picture.load()
     film = Timelapse()
     film.add(picture)
