@@ -37,7 +37,7 @@ MATHEMATICS_MAY_IMPORT = {
     *("__future__", "collections", "dataclasses", "functools", "itertools", "math", "typing", "torch"),
     *("nst.costs", "nst.torch_private", "nst.features", "nst.optimise"),
 }
-OPENS_PICTURES = {"Image.open", "PIL.Image.open", "ImageFile.Parser"}
+OPENS_PICTURES = {("Image", "open"), ("ImageFile", "Parser")}
 LONGEST_FILE, SHORTEST_FILE = 400, 30  # lines
 LONGEST_FUNCTION = 45  # lines
 
@@ -137,7 +137,7 @@ def test_one_function_opens_pictures() -> None:
     opened = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and ast.unparse(node) in OPENS_PICTURES:
+            if isinstance(node, ast.Attribute) and (getattr(node.value, "id", ""), node.attr) in OPENS_PICTURES:
                 opened.append(path.relative_to(ROOT).as_posix())
             if isinstance(node, ast.ImportFrom) and node.module == "PIL.Image":
                 assert "open" not in [name.name for name in node.names], path

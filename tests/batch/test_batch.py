@@ -227,7 +227,8 @@ def test_path_with_a_zero_byte_fails_alone(tmp_path: Path) -> None:
 OTHER_LINES = [
     b"{}", b"12", b"null", b"[]", b'"output"', b"\xff\xfe", b"[" * 100_000, b"", b'{"output": "a.png"}',
     b'{"output": 1, "key": "k", "error": null}', b'{"output": "a.png", "key": [], "error": null}',
-    b'{"output": "../a.png", "key": "k", "error": null}', b'{"output": "", "key": "k", "error": null}',
+    b'{"output": "..", "key": "k", "error": null}', b'{"output": "../a.png", "key": "k", "error": null}',
+    b'{"output": "", "key": "k", "error": null}',
 ]  # fmt: skip
 
 
