@@ -59,7 +59,8 @@ def _single(arguments: Sequence[str]) -> int:
     parser = Parser(
         prog=PROGRAM,
         description="Repaint a photo in the style of another picture.",
-        epilog=f"A PNG holds the recipe of its run, for --recipe. For many photos: {PROGRAM} batch --help. For the page: {PROGRAM} page --help.",
+        epilog=f"A PNG keeps the settings, for --recipe. For many photos: {PROGRAM} batch --help. "
+        f"For the page: {PROGRAM} page --help.",
     )
     parser.add_argument("photo", help="the picture whose content is kept")
     parser.add_argument("styles", nargs="+", metavar="style", help="one to four pictures whose style is painted")

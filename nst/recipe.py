@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import platform
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
 
 from nst.events import Result
-from nst.images import containers, pictures
-from nst.settings import LIMITS, Settings
+from nst.images import pictures
+from nst.images.decode import bands
+from nst.settings import Settings
 
 KEYWORD = "nst"  # keyword of the PNG text that holds the recipe
 FORMAT = 1  # increased when an older program would misread a recipe
@@ -123,10 +120,12 @@ def fingerprint(picture: pictures.Source, name: str = "picture") -> str:
     Colours under full transparency do not count: no run uses them, and other programs may change them.
     """
     seen = pictures.load(picture, name)
-    if seen.mode == "RGBA":
-        seen.paste((0, 0, 0, 0), mask=seen.getchannel("A").point([255] + [0] * 255))
     digest = hashlib.sha256(f"{seen.mode} {seen.width} {seen.height} ".encode())
-    digest.update(seen.tobytes())
+    for box in bands(seen.size):
+        band = seen.crop(box)
+        if seen.mode == "RGBA":
+            band.paste((0, 0, 0, 0), mask=band.getchannel("A").point([255] + [0] * 255))
+        digest.update(band.tobytes())
     return digest.hexdigest()
 
 
@@ -228,9 +227,13 @@ def _text_in(picture: Image.Image) -> str:
     """The text under our keyword, of limited length. Pillow limits the size of decompressed texts."""
     if picture.format not in ("PNG", None):  # a copy of a picture has the format None
         raise ValueError(f"this picture is a {picture.format}; only a PNG that this program saved holds a recipe")
-    if KEYWORD not in picture.info and picture.width * picture.height <= LIMITS.megapixels * 1e6:
-        with _sentences():
+    if KEYWORD not in picture.info:
+        try:
             picture.load()  # texts may also follow the pixels, where some programs put them
+        except MemoryError:
+            raise
+        except Exception:  # Pillow's decoder raises many kinds of exception for damaged files
+            raise ValueError("this PNG cannot be read (damaged); choose it as this program saved it") from None
     found = picture.info.get(KEYWORD)
     if not isinstance(found, str):
         raise ValueError("this PNG holds no recipe; choose one as this program saved it")
@@ -240,21 +243,9 @@ def _text_in(picture: Image.Image) -> str:
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
-    with _sentences(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is checked before it is decoded
-        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
-            readable, _ = containers.readable_png(file, texts=(KEYWORD.encode(),))
-            content = source if readable is file else readable
-        return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=["PNG"])
-
-
-@contextlib.contextmanager
-def _sentences() -> Iterator[None]:
-    """Turn every error of Pillow about a bad file into a `ValueError` whose sentence names no path."""
+    """The opened PNG. Every error is a `ValueError` whose sentence names no path."""
     try:
-        yield
-    except UnidentifiedImageError:
-        raise ValueError("this is no PNG that can be read; only a PNG that this program saved has a recipe") from None
-    except Exception as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or far too large"
-        raise ValueError(f"this PNG cannot be read ({why}); choose it as this program saved it") from None
+        return pictures.opened(source, "PNG", ("PNG",), texts=(KEYWORD.encode(),))
+    except ValueError as error:
+        why = "this is no PNG that can be read" if isinstance(error.__cause__, UnidentifiedImageError) else error
+        raise ValueError(f"{why}; only a PNG that this program saved has a recipe") from None

@@ -37,6 +37,7 @@ MATHEMATICS_MAY_IMPORT = {
     *("__future__", "collections", "dataclasses", "functools", "itertools", "math", "typing", "torch"),
     *("nst.costs", "nst.torch_private", "nst.features", "nst.optimise"),
 }
+OPENS_PICTURES = {("Image", "open"), ("ImageFile", "Parser")}
 LONGEST_FILE, SHORTEST_FILE = 400, 30  # lines
 LONGEST_FUNCTION = 45  # lines
 
@@ -129,6 +130,18 @@ def test_files_and_functions_have_a_size_one_can_read(path: Path) -> None:
             assert node.end_lineno - node.lineno - signature <= LONGEST_FUNCTION, (
                 f"{node.name} does not fit on a screen"
             )
+
+
+def test_one_function_opens_pictures() -> None:
+    """So that no picture is decoded before the limits are checked."""
+    opened = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and (getattr(node.value, "id", ""), node.attr) in OPENS_PICTURES:
+                opened.append(path.relative_to(ROOT).as_posix())
+            if isinstance(node, ast.ImportFrom) and node.module == "PIL.Image":
+                assert "open" not in [name.name for name in node.names], path
+    assert opened == ["nst/images/pictures.py"]
 
 
 def test_the_top_level_holds_what_the_design_allows() -> None:

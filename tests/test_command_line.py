@@ -14,7 +14,7 @@ from hypothesis import settings as examples
 from PIL import Image
 
 import nst
-from nst import Finished, Result, Settings
+from nst import Finished, Result, Settings, recipe
 from nst.batch.options import Parser, add_options, settings_of
 from nst.command_line import main
 from nst.device import choose_device
@@ -438,4 +438,43 @@ def test_interrupt_writes_nothing_and_leaves_no_traceback(folder: Path, monkeypa
     monkeypatch.setattr("nst.command_line.stylise_events", interrupted)
     assert run() == 130
     assert "Traceback" not in capsys.readouterr().err
+    assert not (folder / "out.png").exists()
+
+
+def test_written_png_is_painted_again_by_its_recipe(folder: Path, photo, style) -> None:
+    assert run(*QUICK, "--device", "cpu", "--beta", "3", "--blend", "0.7", "--max-seconds", "600") == 0
+    known = recipe.read(folder / "out.png")
+    assert known.settings == Settings(size=64, steps=2, pyramid=False, beta=3.0)
+    assert known.inputs == recipe.fingerprints(photo, [style])
+    assert run("-o", "again.png", "--recipe", "out.png", "--device", "cpu") == 0
+    assert (folder / "again.png").read_bytes() == (folder / "out.png").read_bytes()
+
+
+def test_recipe_of_one_style_paints_with_two(folder: Path, asked) -> None:
+    assert run("--blend", "0.7", "--beta", "3") == 0
+    assert run_exactly("photo.png", "style.png", "style.png", "-o", "again.png", "--recipe", "out.png") == 0
+    assert asked()[1] == Settings(beta=3.0)
+
+
+def test_run_that_stopped_early_says_so_and_its_recipe_too(folder: Path, capsys) -> None:
+    assert run(*QUICK, "--max-seconds", "0") == 0
+    told = capsys.readouterr()
+    assert "stopped early at step 1: its time was up" in told.out
+    assert "stopped early at step 1: its time was up; the picture so far was written" in told.err
+    assert recipe.read(folder / "out.png").stopped == "budget"
+    assert run("-o", "again.jpg", "--recipe", "out.png") == 0
+    told = capsys.readouterr()
+    assert "the run of the recipe stopped early at step 1: its time was up; now all steps are taken" in told.err
+    assert "early" not in told.out
+
+
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()], ids=repr)
+def test_lack_of_memory_gives_one_line_and_one(error: Exception, folder: Path, monkeypatch, capsys) -> None:
+    def failing(*_args, **_pictures) -> Iterator[nst.Event]:
+        raise error
+        yield
+
+    monkeypatch.setattr("nst.command_line.stylise_events", failing)
+    assert run() == 1
+    assert_one_line(capsys.readouterr().err)
     assert not (folder / "out.png").exists()

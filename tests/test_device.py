@@ -1,7 +1,9 @@
+from contextlib import ExitStack
+
 import pytest
 import torch
 
-from nst.device import choose_device
+from nst.device import CUDNN_IN_FLOAT32, choose_device
 
 
 @pytest.fixture
@@ -85,3 +87,21 @@ def test_gpu_is_taken_when_present_and_named(device: str, gpu) -> None:
 def test_old_gpu_computes_in_float32(gpu) -> None:
     gpu["capability"] = (7, 5)
     assert choose_device().dtype == torch.float32
+
+
+def test_cudnn_s_flags_are_restored_by_the_last_of_several_runs() -> None:
+    """They belong to the process, and each run on a GPU sets them while another one is inside."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.allow_tf32
+    try:
+        cudnn.benchmark, cudnn.allow_tf32 = True, True
+        for _ in range(2):
+            first, second = ExitStack(), ExitStack()
+            first.enter_context(CUDNN_IN_FLOAT32)
+            second.enter_context(CUDNN_IN_FLOAT32)
+            first.close()
+            assert (cudnn.benchmark, cudnn.allow_tf32) == (False, False), "the second run is still inside"
+            second.close()
+            assert (cudnn.benchmark, cudnn.allow_tf32) == (True, True)
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32 = before

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import nst
-from nst import Degraded, Settings, Step, memory
+from nst import Degraded, Settings, Step, job, memory
 from nst.objective.objective import Objective
 from nst.objective.tiled import TiledObjective
 from nst.objective.tiles import MIB
@@ -118,3 +118,40 @@ def test_out_of_memory_in_the_smallest_tiles_is_an_error(photo, style, monkeypat
     monkeypatch.setattr(TiledObjective, "__call__", failing)
     with pytest.raises(torch.OutOfMemoryError, match="smaller size"):
         nst.stylise(photo, style, Settings(size=64, device="cpu"))
+
+
+CPU_LACKS_MEMORY = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError(CPU_LACKS_MEMORY), MemoryError()], ids=repr
+)
+def test_previews_without_memory_are_left_out(error: Exception, photo, style, monkeypatch) -> None:
+    """Also that of the last step."""
+
+    def failing(self, image):
+        raise error
+
+    monkeypatch.setattr(Objective, "preview", failing)
+    settings = Settings(size=32, steps=2, pyramid=False, device="cpu")
+    *events, finished = nst.stylise_events(photo, style, settings)
+    assert [event.preview for event in events if isinstance(event, Step)] == [None, None]
+    assert not any(isinstance(event, Degraded) for event in events)
+    assert finished.result.stopped == "completed"
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError(CPU_LACKS_MEMORY), RuntimeError("std::bad_alloc"), MemoryError()], ids=repr
+)
+def test_lack_of_memory_has_one_exception(error: Exception, photo, style, monkeypatch) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(job.Job, "begin", failing)
+    with pytest.raises(torch.OutOfMemoryError, match="smaller"):
+        nst.stylise(photo, style)
+    monkeypatch.setattr(job.pictures, "load", failing)
+    with pytest.raises(torch.OutOfMemoryError, match="smaller"):
+        nst.stylise_events(photo, style)
+    with pytest.raises(RuntimeError, match="shape"), memory.one_error():
+        raise RuntimeError("a wrong shape")

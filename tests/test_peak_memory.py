@@ -34,3 +34,32 @@ def test_estimate_is_near_the_measured_peak(longer: int, tile_px: int | None, st
     size = longer * 3 // 4, longer
     expected = memory.plan_memory(settings, size, torch.device("cpu"), torch.float32, styles).mib
     assert float(run.stdout) == pytest.approx(expected, rel=0.25)
+
+
+SHORT_OF_MEMORY = """
+import resource, nst
+from nst import malloc
+from pathlib import Path
+from PIL import Image
+malloc.prepare()
+noise = Image.effect_noise((640, 480), 90).convert("RGB")
+shallow = dict(content_layers={"relu1_2": 1.0}, style_layers={"relu2_1": 1.0})
+given = dict(steps=1, pyramid=False, device="cpu", precision="float32", **shallow)
+nst.stylise(noise, noise, nst.Settings(size=32, **given))  # loads libraries and weights
+used_kib = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (used_kib * 1024 + (500 << 20),) * 2)
+for event in nst.stylise_events(noise, noise, nst.Settings(size=640, **given)):
+    if isinstance(event, nst.Degraded):
+        print(event.reason)
+print(event.result.stopped)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the address space")
+def test_cpu_without_memory_goes_on_in_tiles() -> None:
+    """Nothing is injected: the process may have 500 MiB more, of which the whole picture needs 700."""
+    run = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True)
+    *told, stopped = run.stdout.splitlines()
+    assert stopped == "completed", run.stderr
+    assert told
+    assert all(line.startswith("Goes on in tiles of ") for line in told)

@@ -14,6 +14,7 @@ from nst import Degraded, Finished, Settings, Started, Step, costs, job, schedul
 from nst.features import weights
 from nst.features.extractor import FeatureExtractor, OnLayer
 from nst.images import pictures
+from nst.optimise import loop
 from nst.optimise.loop import Evaluation, minimise
 from tests.runs import LAMBDAS, STYLE_LAYERS, all_numbers, quick, same_picture
 

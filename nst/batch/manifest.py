@@ -55,6 +55,6 @@ def _entry(found: Any) -> Mapping[str, Any]:
     if not isinstance(found, dict) or not {"output", "key", "error"} <= found.keys():
         raise ValueError("no entry of a manifest")
     output, key = found["output"], found["key"]
-    if not (isinstance(output, str) and isinstance(key, str) and output == Path(output).name):
+    if not (isinstance(output, str) and isinstance(key, str) and output == Path(output).name not in ("", "..")):
         raise ValueError("no file name or no key")
     return found

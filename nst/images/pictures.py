@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,14 +20,13 @@ from PIL.TiffImagePlugin import TILEWIDTH as TILE_WIDTH
 from torch import Tensor
 
 from nst.images import containers
-from nst.images.decode import COLOUR_KEYS, to_srgb, without_hidden_colours
+from nst.images.decode import COLOUR_KEYS, bands, to_srgb, without_hidden_colours
 from nst.settings import LIMITS
 
 # The formats of photos. Pillow reads 30 other ones, some with unmaintained parsers; one of them starts Ghostscript.
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP", "MPO")
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 SHOWS_COLOURS = 2  # the highest result of `_shown`
-BAND_ROWS = 64  # of a mask, computed at once
 LARGEST_TILE = 2048**2  # pixels; a TIFF's tile may be larger only if the picture is large too
 
 Source = Image.Image | str | os.PathLike[str] | bytes  # a picture, the path of its file, or the file's content
@@ -44,7 +43,7 @@ def load(source: Source, name: str = "picture") -> Image.Image:
     if highest == 0:
         raise ValueError(f"the {name} is wholly transparent; choose one with something to see in it")
     if lowest == 255:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     return without_hidden_colours(picture) if lowest == 0 else picture
 
 
@@ -61,7 +60,8 @@ def to_mask(source: Source, name: str = "mask") -> Image.Image:
         lowest, highest = alpha.getextrema()
         if lowest < highest or highest == 0:
             return alpha
-    return picture.convert("RGB").convert("L")
+        picture = picture.convert("RGB")
+    return picture.convert("L")
 
 
 def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: str = "mask") -> list[Image.Image]:
@@ -70,11 +70,9 @@ def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: s
     A mask's value is the layer's alpha, or the brightest of the three channels if the layer has no alpha.
     """
     picture = _decode(source, name)
-    width, height = picture.size
-    masks = np.zeros((len(brushes), height, width), np.uint8)
-    for top in range(0, height, BAND_ROWS):  # in bands: differences of 100 megapixels take 8 GB
-        rows = slice(top, min(top + BAND_ROWS, height))
-        band = picture.crop((0, rows.start, width, rows.stop))
+    masks = np.zeros((len(brushes), picture.height, picture.width), np.uint8)
+    for box in bands(picture.size):
+        rows, band = slice(box[1], box[3]), picture.crop(box)
         colours = np.asarray(band.convert("RGB"), dtype=np.int32)
         painted = np.asarray(band.getchannel("A")) if band.mode == "RGBA" else colours.max(-1).astype(np.uint8)
         nearest = np.argmin([np.square(colours - brush).sum(-1) for brush in brushes], axis=0)
@@ -86,16 +84,45 @@ def brush_masks(source: Source, brushes: Sequence[tuple[int, int, int]], name: s
 def has_coloured_paint(source: Source, name: str = "mask") -> bool:
     """Whether any visible pixel of a mask has a colour, as those of brushes have; white, grey and black have none."""
     picture = _decode(source, name)
-    if picture.mode == "RGBA":
-        picture = Image.composite(picture, Image.new("RGBA", picture.size), picture.getchannel("A"))
-    return not is_grey(picture)
+    return any(not is_grey(_black_where_clear(picture.crop(box))) for box in bands(picture.size))
+
+
+def _black_where_clear(picture: Image.Image) -> Image.Image:
+    if picture.mode != "RGBA":
+        return picture
+    return Image.composite(picture, Image.new("RGBA", picture.size), picture.getchannel("A"))
 
 
 def header(source: Source, name: str = "picture") -> Image.Image:
     """The opened picture, whose header is read and whose pixels are not. The caller closes it. Errors as in `load`."""
-    picture = source.copy() if isinstance(source, Image.Image) else _open(source, name)
+    picture = source.copy() if isinstance(source, Image.Image) else opened(source, name)
     _check_shape(picture, name)
     return picture
+
+
+def opened(
+    source: str | os.PathLike[str] | bytes,
+    name: str = "picture",
+    formats: Sequence[str] | None = None,
+    texts: Container[bytes] = containers.ORIENTING,
+) -> Image.Image:
+    """The opened picture of any shape within `LIMITS.megapixels`, whose pixels are not decoded yet.
+
+    The only function of the program that opens a picture's file. `formats` are those that are read, by default all of
+    `READABLE_FORMATS`; of a PNG the texts with these keywords are kept. `ValueError` gives the file's name, never the
+    rest of its path.
+    """
+    picture = _open(source, name, formats or _formats(), texts)
+    _check_megapixels(picture, name)
+    return picture
+
+
+def to_rgba(picture: Image.Image, name: str = "picture") -> Image.Image:
+    """An opened picture as it is, mode RGBA. `ValueError` for a damaged one."""
+    try:
+        return picture.convert("RGBA")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _damaged(name) from error
 
 
 def split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -118,13 +145,16 @@ def animation_notice(source: Source, name: str = "picture") -> str | None:
 
 def _decode(source: Source, name: str) -> Image.Image:
     """Upright sRGB, RGB or RGBA, without metadata; colours under full transparency are not replaced yet."""
-    picture = source if isinstance(source, Image.Image) else _open(source, name)
+    picture = source if isinstance(source, Image.Image) else opened(source, name)
     _check_shape(picture, name)
     declared = _declared(picture)
     try:
         if _is_animation(picture) and picture is not source:  # a PIL image stands at the frame that its caller chose
             picture = _first_shown(picture)
-        upright = ImageOps.exif_transpose(picture)
+        upright = ImageOps.exif_transpose(picture)  # a copy
+        del picture  # where it is not the caller's, its pixels are freed
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow's decoders raise many kinds of exception for damaged files
         raise _damaged(name) from error
     _check_shape(upright, name)  # again: the headers of some containers give a wrong size
@@ -196,15 +226,16 @@ def readable_suffixes() -> frozenset[str]:
     return frozenset(ending for ending, form in Image.registered_extensions().items() if form in forms)
 
 
-def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
-    """Open a picture and read its header only. Errors give the file's name, never the rest of the path."""
+def _open(
+    path: str | os.PathLike[str] | bytes, name: str, formats: Sequence[str], texts: Container[bytes]
+) -> Image.Image:
     if not isinstance(path, (str, os.PathLike, bytes)):
         raise ValueError(f"the {name} is a {type(path).__name__}; give a PIL image or the path of a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `_check_shape` applies our own limit
-            file, declared = _readable(path)
-            picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_formats())
+            file, declared = _readable(path, texts)
+            picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=formats)
             _check_tiles(picture)
             if picture.format == "AVIF":
                 declared = _nclx(path)
@@ -214,6 +245,8 @@ def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
         raise ValueError(f"the {name} is not a picture this program reads; save it as PNG or JPEG") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"the {name} is far over {LIMITS.megapixels:g} megapixels; make it smaller") from error
+    except MemoryError:
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:
             file = os.path.basename(path)
@@ -222,11 +255,11 @@ def _open(path: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
 
 
 def _readable(
-    source: str | os.PathLike[str] | bytes,
+    source: str | os.PathLike[str] | bytes, texts: Container[bytes]
 ) -> tuple[str | os.PathLike[str] | bytes | BinaryIO, dict[str, Any]]:
     """The source, or a copy of a PNG that Pillow can read, and what `Image.info` must say of the PNG's colours."""
     with _file(source) as file:
-        readable, declared = containers.readable_png(file)
+        readable, declared = containers.readable_png(file, texts)
         return (source if readable is file else readable), declared
 
 
@@ -253,13 +286,18 @@ def _damaged(name: str) -> ValueError:
     return ValueError(f"the {name} is damaged or incomplete; save it as PNG or JPEG and try again")
 
 
-def _check_shape(image: Image.Image, name: str) -> None:
+def _check_megapixels(image: Image.Image, name: str) -> None:
     width, height = image.size  # known from the header: nothing large is allocated yet
     if width * height > LIMITS.megapixels * 1e6:
         megapixels = width * height / 1e6
         raise ValueError(
             f"the {name} has {megapixels:.0f} megapixels; the limit is {LIMITS.megapixels:g}, make it smaller"
         )
+
+
+def _check_shape(image: Image.Image, name: str) -> None:
+    _check_megapixels(image, name)
+    width, height = image.size
     if min(width, height) < LIMITS.smallest_side:
         least = LIMITS.smallest_side
         raise ValueError(

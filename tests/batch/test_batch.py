@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import nst
-from nst import Settings
+from nst import Settings, recipe
 from nst.batch import driver, workers
 from nst.batch.manifest import NAME, Manifest
 from nst.batch.work_list import WorkItem, named
@@ -222,3 +222,43 @@ def test_path_with_a_zero_byte_fails_alone(tmp_path: Path) -> None:
     orders[bad] = WorkItem(Path("a\0.png"), orders[bad].styles, orders[bad].settings)
     found = statuses(driver.run(orders, [Fake({})], Manifest(tmp_path / "out")))
     assert sorted(found.values()) == ["failed", "painted"]
+
+
+OTHER_LINES = [
+    b"{}", b"12", b"null", b"[]", b'"output"', b"\xff\xfe", b"[" * 100_000, b"", b'{"output": "a.png"}',
+    b'{"output": 1, "key": "k", "error": null}', b'{"output": "a.png", "key": [], "error": null}',
+    b'{"output": "..", "key": "k", "error": null}', b'{"output": "../a.png", "key": "k", "error": null}',
+    b'{"output": "", "key": "k", "error": null}',
+]  # fmt: skip
+
+
+def test_lines_of_a_manifest_that_are_no_entries_are_passed_over(tmp_path: Path) -> None:
+    known = {"output": "b.png", "key": "b", "error": None}
+    (tmp_path / NAME).write_bytes(b"\n".join([*OTHER_LINES, json.dumps(known).encode(), *OTHER_LINES]))
+    manifest = Manifest(tmp_path)
+    assert manifest.keys == {"b.png": "b"}
+    manifest.add({**known, "output": "c.png"})
+    assert Manifest(tmp_path).keys == {"b.png": "b", "c.png": "b"}
+
+
+def test_run_that_stopped_early_is_told(tmp_path: Path) -> None:
+    worker = Fake({})
+    worker.submit = lambda task: _finished(Outcome(b"file", facts={"stopped": "budget", "steps": 3}))
+    (report,) = driver.run(orders_for(tmp_path, b"a"), [worker], Manifest(tmp_path / "out"))
+    assert (report.status, report.early_end) == ("painted", "stopped early at step 3: its time was up")
+
+
+def _finished(outcome: Outcome) -> Future:
+    future = Future()
+    future.set_result(outcome)
+    return future
+
+
+def test_worker_s_png_holds_its_recipe(folder: Path) -> None:
+    pictures = {"photo": Path("in/p1.png"), "style 1": Path("style.png"), "mask 1": Path("in/p2.png")}
+    settings = Settings(size=32, steps=1, pyramid=False, device="cpu", max_seconds=600)
+    files = {name: path.read_bytes() for name, path in pictures.items()}
+    found = recipe.read(workers.paint(Task(files, settings, "png")).file)
+    assert found.settings == Settings(size=32, steps=1, pyramid=False)
+    assert found.inputs == recipe.fingerprints(pictures["photo"], [pictures["style 1"]], [pictures["mask 1"]])
+    assert workers.paint(Task(files, settings, "jpeg")).file[:2] == b"\xff\xd8"

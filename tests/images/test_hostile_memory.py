@@ -51,3 +51,31 @@ def test_hostile_files_end_in_a_sentence_with_flat_memory(tmp_path: Path) -> Non
         assert answers[name].startswith("refused: the picture "), (name, answers[name])
         assert "; " in answers[name], "and what to do"
         assert str(tmp_path) not in answers[name]
+
+
+MEGAPIXELS = 16  # of the large pictures here; memory grows in proportion
+MOST_BYTES = {  # of memory per pixel of a legal picture
+    "photo, style, start": 9,
+    "photo, style, start with transparency": 11,
+    "photo, style, start of 16 bits, grey": 12,
+    "fingerprint for a recipe": 11,
+    "mask": 10,
+    "masks of two styles": 11,
+    "recipe PNG": 5,
+}
+MOST_MIB = {"brush": 48}  # of inputs whose limit is their own
+SLACK_MIB = 24
+MOST_REFUSED_MIB = 8
+
+
+def test_each_input_takes_bounded_memory() -> None:
+    """In a new process; `python -m tests.images.decoding_memory 100` gives the figures of the page's README."""
+    command = [sys.executable, "-m", "tests.images.decoding_memory", str(MEGAPIXELS)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    print(found)
+    most = {name: limit * MEGAPIXELS * 1e6 / 2**20 + SLACK_MIB for name, limit in MOST_BYTES.items()} | MOST_MIB
+    for name, mib in found.items():
+        assert mib < most.get(name, MOST_REFUSED_MIB), (name, found)
+    assert {name for name in found if "refused" not in name} == set(most)

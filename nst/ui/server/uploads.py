@@ -22,7 +22,9 @@ from nst.images import pictures
 from nst.images.decode import on_white
 from nst.ui.server.events import Updates
 
+LAYER_PX = 2048  # longer side of a painted layer, at most; the editor's own are as large as its canvas
 CANVAS_PX = 512  # longer side of the photo that a mask is painted on
+LAYERS = ("PNG", "WEBP")  # formats in which an editor sends a painted layer
 SHOWN_BY_BROWSERS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP"})
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
@@ -92,8 +94,14 @@ def _painted_layer(editor: gr.ImageEditor, payload: Any) -> Image.Image | None:
     if not sent or not sent.layers or sent.layers[0] is None:
         return None
     layer = sent.layers[0]
-    file = io.BytesIO(layer) if isinstance(layer, bytes) else _checked(layer.path)
-    picture = Image.open(file, formats=["PNG", "WEBP"]).convert("RGBA")
+    try:
+        picture = pictures.opened(layer if isinstance(layer, bytes) else _checked(layer.path), "painted layer", LAYERS)
+        if max(picture.size) > LAYER_PX:
+            size = f"{picture.width} x {picture.height} px"
+            raise ValueError(f"the painted layer is {size}, over the limit of {LAYER_PX} px; paint on the photo shown")
+        picture = pictures.to_rgba(picture, "painted layer")
+    except ValueError as error:
+        raise gr.Error(f"{error}.", print_exception=False) from None
     return picture if picture.getchannel("A").getextrema()[1] else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from nst import Costs, Degraded, Event, Finished, Result, Started, Step, recipe
+from nst.images import pictures
 from nst.images.decode import on_white
 from nst.images.encode import encode
 from nst.images.packed import Packed
@@ -40,7 +40,7 @@ class Film:
     def timelapse(self) -> Timelapse:
         film = Timelapse()
         for frame in self.frames:
-            film.add(Image.open(io.BytesIO(frame)))
+            film.add(pictures.opened(frame, "frame", ("JPEG",)))
         return film
 
     @property
