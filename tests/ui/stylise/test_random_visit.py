@@ -1,4 +1,4 @@
-"""Random events of a visitor, seeded: after each, buttons, picture and download agree. `NST_VISIT_EVENTS` sets how many."""
+"""Random events of a visitor: after each, buttons, picture and download agree. `NST_VISIT_EVENTS` sets how many."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -45,6 +46,7 @@ def test_every_following_state_has_a_row_and_every_run_can_end() -> None:
         assert transitions()[state, "stop"] in {"failed", "stopping", "dropping"}, "Stop is always felt"
 
 
+@examples(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from([*EVENTS, "colour"]), st.integers(0, 3)), max_size=60))
 def test_after_any_events_the_pictures_are_those_of_runs_that_ended(events: list[tuple[str, int]]) -> None:
     """`age` is how many runs ago the run began that speaks: old ones are never listened to."""
@@ -62,8 +64,8 @@ def test_after_any_events_the_pictures_are_those_of_runs_that_ended(events: list
                 heard = visit.goes_on(number, Run(None), step)
                 assert heard == (current and state in ("begun", "painting"))
             case "done":
-                kept = visit.keeps(number)
-                assert visit.end(number, new := picture()) == (kept or (current and (state, "fail") in transitions()))
+                kept, new = visit.keeps(number), picture()
+                assert visit.end(number, new) == (kept or (current and (state, "fail") in transitions()))
                 made += [new] if kept else []
             case "fail":
                 visit.end(number, None, "no")
