@@ -1,4 +1,4 @@
-"""Soak test of visits: pages that are opened, used as a browser uses them, and closed, each with a session of its own."""
+"""Soak test of visits: pages that are opened, used as a browser uses them, and closed, each with its own session."""
 
 from __future__ import annotations
 
