@@ -45,6 +45,7 @@ MARKERS = {
     "ui/stylise/test_browser.py": "browser",
     "ui/stylise/test_first_screen.py": "browser",
     "ui/stylise/test_page.py": "browser",
+    "ui/stylise/test_random_visit.py": "browser",
     "ui/server/test_faults_of_the_server.py": "server",
     "ui/server/test_long_life.py": "server",
     "ui/server/test_requests.py": "server",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from nst.bench.__main__ import measured
-from tests.load import crowd, fuzz, soak
+from tests.load import crowd, fuzz, soak, visits
 
-SECTIONS = {"fuzz": fuzz.fuzz, "load": crowd.load, "soak": soak.soak}
+SECTIONS = {"fuzz": fuzz.fuzz, "load": crowd.load, "soak": soak.soak, "visits": visits.visits}
 QUICK_SECTIONS = ("fuzz", "load")
 FAULTS = ("faults", "crashes", "hung")  # counts that must be 0
 

@@ -40,7 +40,7 @@ Picture = str | Image.Image
 Captioned = list[tuple[Picture, str]]  # pictures with their captions
 
 
-def picture_of(source: str, photo: str | None, style: str | None, visit: Visit) -> Picture:
+def picture_of(source: str, photo: str | None, style: str | None, visit: Visit | None) -> Picture:
     """The picture of this source. `ValueError` when it is not there yet."""
     if source != "result":
         chosen = photo if source == "photo" else style
@@ -50,8 +50,8 @@ def picture_of(source: str, photo: str | None, style: str | None, visit: Visit) 
     return _result(photo, style, visit)
 
 
-def _result(photo: str | None, style: str | None, visit: Visit) -> Picture:
-    if (picture := visit.usable()) is not None:
+def _result(photo: str | None, style: str | None, visit: Visit | None) -> Picture:
+    if (picture := visit and visit.usable()) is not None:
         return picture.result.image
     first_photo, first_style, example, _ = examples.first_sight()
     same = [
@@ -155,7 +155,8 @@ def show_comparison(layer: str, kind: str, ordering: str, scale: str, *pictures:
     *_, visit = pictures
     try:
         chosen = [picture_of(source, *pictures) for source in ("photo", "style", "result")]
-        settings = painted.request.settings if (painted := visit.usable()) else Settings()
+        painted = visit and visit.usable()
+        settings = painted.request.settings if painted else Settings()
         key = (*map(_key, chosen), settings.style_scale, settings.pooling, layer in STYLE_LAYERS or layer)
         layers = STYLE_LAYERS if layer in STYLE_LAYERS else (*STYLE_LAYERS, layer)
         comparison = COMPARISONS.get(key, lambda: compare(*chosen, settings, layers))

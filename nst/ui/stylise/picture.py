@@ -164,6 +164,7 @@ class Run:
         """The finished picture, or the picture so far; None before the first."""
         if self.result is None and self.preview is None:
             return None
+        _ = self.request.fingerprints  # while its files are there: they are swept before the picture is
         masks, history = self.request.masks, self.history[: self.previewed]
         result = self.result or result_so_far(self.started, history, self.preview, masks)
         if self.result is None:

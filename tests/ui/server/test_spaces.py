@@ -105,7 +105,7 @@ def test_the_check_sees_what_spaces_would_refuse(key: str, value: str, wrong: st
 
 def test_without_the_package_or_a_pool_handlers_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(zerogpu, "spaces", raising=False)
-    assert zerogpu.on_zerogpu(handlers.paint, handlers.PARAMETERS) is handlers.paint
+    assert zerogpu.on_zerogpu(handlers.paint) is handlers.paint
     inactive = SimpleNamespace(GPU=lambda duration: lambda handler: handler)  # as the real package does
     monkeypatch.setattr(zerogpu, "spaces", inactive, raising=False)
-    assert zerogpu.on_zerogpu(handlers.paint, handlers.PARAMETERS) is handlers.paint
+    assert zerogpu.on_zerogpu(handlers.paint) is handlers.paint

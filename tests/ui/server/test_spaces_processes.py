@@ -82,34 +82,35 @@ import spaces
 from nst.settings import QUALITIES
 from nst.ui import build
 from nst.ui.server import examples
-from nst.ui.stylise import expected_time, handlers, variants, zerogpu
-from nst.ui.stylise.handlers import PARAMETERS
+from nst.ui.stylise import after_run, expected_time, handlers, variants, zerogpu
+from nst.ui.stylise.form import run_request
+from nst.ui.stylise.visit import Visit
 from tests.serving import usual_values
 
 page = build()
 handlers_of_page = [getattr(function.fn, "__wrapped__", None) for function in page.fns.values()]
 wrapped = [handler.__name__ for handler in handlers_of_page if hasattr(handler, "__wrapped__")]
 given = {**usual_values(*examples.first_sight()[:2]), "size": 64, "other_layers": []}
-assert expected_time.show_expected(None, *given.values())["expected"].startswith("About")
-paint, go_on, stylise, repaint, grid = (
-    zerogpu.on_zerogpu(handler, PARAMETERS)
-    for handler in (handlers.paint, handlers.go_on, handlers.stylise, handlers.repaint, variants.paint)
-)
 QUALITIES["draft"], variants.STEPS_OF_ONE_LEVEL = (2, 2, 2), 2
-*_, painted = paint(*given.values())
-*_, again = go_on(painted["kept"], *given.values())
-*_, public = stylise(*given.values())
+visit = Visit()
+assert expected_time.show_expected(visit, *given.values())["expected"].startswith("About")
+def run(handler, given=given):
+    return list(handler(visit, after_run.show_waiting(visit)["number"], "png", *given.values()))[-1]
+painted, again = run(handlers.paint), run(handlers.go_on)
+*_, public = handlers.stylise(*given.values())
+grid = zerogpu.on_zerogpu(variants.paint, variants.needed_s)
 variants.VARIANTS, variants.AREA_PX, variants.LEAST_PX = variants.VARIANTS[:1], 0, 64
 *_, options = grid(*given.values())
 statuses = [updates["status"] for updates in (painted, again, public)]
-large = zerogpu.needed_s({**given, "size": 1024, "quality": "fine"})
+large = zerogpu.needed_s(run_request({**given, "size": 1024, "quality": "fine"}))
+asked = list(spaces.asked)
 try:
-    refused = [updates["status"] for updates in paint(*{**given, "photo": None}.values())]
+    refused = run(handlers.paint, {**given, "photo": None})
 except Exception as error:
     refused = str(error)
 import torch
-print(json.dumps([sorted(set(wrapped)), painted["picture"].size, statuses, len(options["options"]), spaces.asked, large,
-    refused, torch.cuda.is_initialized()]))
+print(json.dumps([sorted(set(wrapped)), painted["picture"].size, statuses, len(options["options"]), asked, large,
+    len(spaces.asked) - len(asked), str(refused), torch.cuda.is_initialized()]))
 """
 
 
@@ -119,16 +120,16 @@ def test_runs_work_in_zerogpus_forked_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RUN_IN_FORK]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]
-    wrapped, size, statuses, painted, asked, large, refused, initialised = json.loads(done.stdout.splitlines()[-1])
-    assert wrapped == [
-        *("go_on", "paint", "paint_bigger", "paint_contents", "paint_playground", "paint_textures"),
-        *("repaint", "stylise"),
-    ]
+    wrapped, size, statuses, painted, asked, large, asked_later, refused, initialised = json.loads(
+        done.stdout.splitlines()[-1]
+    )
+    assert wrapped == ["paint", "paint_contents", "paint_playground", "paint_textures"], "and `handlers.run_events`"
     assert max(size) == 64
     assert all(words.startswith("Finished: 64 x") for words in statuses)
     assert painted == 1
-    assert all(10 <= seconds <= 15 for seconds in asked[:-1]), "little is asked for a small picture"
-    assert asked[-1] == 30
-    assert max(asked[:-1]) < large < 30, "more for a large one"
-    assert "There is no photo yet" in refused, "a refusal crosses, too"
+    assert len(asked) == 4
+    assert all(10 <= seconds <= 15 for seconds in asked), "little is asked for a small picture"
+    assert max(asked) < large < 30, "more for a large one"
+    assert "There is no photo yet" in refused
+    assert asked_later == 0, "nothing is asked for a run that is refused"
     assert not initialised

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import png
 import pytest
@@ -17,12 +18,17 @@ from PIL import Image, ImageColor
 
 import nst
 from nst import Settings, recipe
+from nst.images import pictures
+from nst.images.packed import Packed
 from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
 from nst.ui.server import examples, uploads
-from nst.ui.stylise import after_run, handlers, share, status_text
+from nst.ui.stylise import after_run, gallery, handlers, share, status_text
 from nst.ui.stylise.controls import PAGE_COLOURS, show_recurring
 from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_rows
 from nst.ui.stylise.form import BRUSHES, PICTURES, masks_of, run_request
+from nst.ui.stylise.picture import Picture, Run
+from nst.ui.stylise.visit import Visit
+from tests.serving import usual_values
 
 
 @pytest.mark.parametrize("size", [384.5, float("nan"), float("inf"), None])
@@ -118,49 +124,147 @@ def test_brushes_and_styles_must_go_together(words: tuple[str, ...], styles: int
 
 
 @pytest.fixture(scope="module")
-def kept() -> handlers.Kept:
+def finished() -> Picture:
+    """A picture of 64 px after three steps."""
     photo, style, _, _ = examples.first_sight()
     names = dict(inspect.signature(handlers.stylise).parameters.items())
     given = {name: item.default for name, item in names.items() if item.default is not item.empty}
     given |= {"photo": photo, "style": style, "content_layer": "relu4_2", "size": 64, "seed": 3, "alpha": 1, "beta": 20}
     given |= {f"lambda_{layer}": 0.25 for layer in STYLE_LAYER_WORDS}
     given |= {"quality": "draft", "optimiser": "lbfgs", "init": "content", "total_variation": 2.0}
-    *_, last = handlers._painted(given, pyramid=False, steps=3)
-    return last["kept"]
+    run = Run(run_request(given, pyramid=False, steps=3))
+    for event in handlers.run_events(run.request):
+        run.take(event)
+    return run.picture()
 
 
-def test_colours_of_the_finished_picture_change_without_a_run(kept: handlers.Kept) -> None:
-    updates = after_run.recolour(kept, "luminance", 1.0, "after", "png")
-    picture = updates["picture"]
-    assert picture.size == kept.picture.size
-    assert picture.tobytes() == kept.result.painting.recoloured("luminance", 1.0).picture().tobytes()
-    assert picture.tobytes() != kept.picture.tobytes()
+@pytest.fixture
+def visit(finished: Picture) -> Visit:
+    """A visit whose first run has just painted the picture."""
+    visit = Visit()
+    number = visit.start()
+    assert visit.do("begin", number)
+    assert visit.end(number, dataclasses.replace(finished))
+    return visit
+
+
+def values_of(**changes: object) -> list[object]:
+    """Values of `stylise` for a small draft."""
+    photo, style, _, _ = examples.first_sight()
+    return list({**usual_values(photo, style), "size": 64, "other_layers": [], **changes}.values())
+
+
+def test_colours_of_the_finished_picture_change_without_a_run(visit: Visit, finished: Picture) -> None:
+    updates = after_run.recolour(visit, "luminance", 1.0, "after")
+    picture, painted = updates["picture"], finished.result.image
+    assert picture.size == painted.size
+    assert picture.tobytes() == finished.painting().recoloured("luminance", 1.0).picture().tobytes()
+    assert picture.tobytes() != painted.tobytes()
     assert updates["compare"][1].tobytes() == picture.tobytes()
-    back = after_run.recolour(updates["kept"], "style", 1.0, "after", "png")
-    assert back["picture"].tobytes() == kept.picture.tobytes(), "changing colours must not wear the picture out"
+    back = after_run.recolour(visit, "style", 1.0, "after")
+    assert back["picture"].tobytes() == painted.tobytes(), "changing colours must not wear the picture out"
+    assert visit.strip[0].result.image is painted, "the strip has it as it was painted"
+
+
+def test_colours_before_the_run_are_for_the_next_one_and_the_page_says_so(visit: Visit) -> None:
+    assert list(after_run.recolour(visit, "luminance", 1.0, "before")) == ["status"]
+
+
+def test_colours_chosen_during_a_run_are_those_of_its_picture(visit: Visit, finished: Picture) -> None:
+    number = visit.start()
+    visit.do("begin", number)
+    assert after_run.recolour(visit, "luminance", 1.0, "after") == {}
+    visit.end(number, dataclasses.replace(finished))
+    assert visit.present.result.settings.colour == "luminance"
+    assert after_run.show(visit)["picture"].tobytes() == finished.recoloured("luminance", 1.0).result.image.tobytes()
 
 
 @pytest.mark.parametrize(
     ("format", "suffix", "mode"), [("png", ".png", "RGB"), ("jpeg", ".jpg", "RGB"), ("webp", ".webp", "RGB")]
 )
-def test_the_file_has_the_format_asked_for(kept: handlers.Kept, format: str, suffix: str, mode: str) -> None:
-    path = Path(after_run.saved(kept, format))
+def test_the_file_has_the_format_asked_for(finished: Picture, format: str, suffix: str, mode: str) -> None:
+    path = Path(after_run.saved(finished, format))
     assert path.suffix == suffix
     file = Image.open(path)
-    assert (file.size, file.mode) == (kept.picture.size, mode)
+    assert (file.size, file.mode) == (finished.result.image.size, mode)
 
 
-def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(kept: handlers.Kept) -> None:
-    def levels(of: handlers.Kept) -> int:
+def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(finished: Picture) -> None:
+    def levels(of: Picture) -> int:
         rows = list(png.Reader(filename=after_run.saved(of, "png16")).asDirect()[2])
         return len({value for row in rows for value in row})
 
-    assert levels(kept) > 500
-    assert levels(dataclasses.replace(kept, result=None)) <= 256, "a stopped run has only eight"
+    assert levels(finished) > 500
+    eight = dataclasses.replace(finished, packed=Packed.of(finished.painting(), bits=8))
+    assert levels(eight) <= 256, "a stopped run has only eight"
 
 
-def test_the_png_says_how_it_was_painted_and_sets_the_controls_again(kept: handlers.Kept) -> None:
-    path = after_run.show_file(kept, "png")["download"].value["path"]
+def test_a_stopped_run_leaves_a_picture_with_a_recipe_that_says_at_which_step(visit: Visit) -> None:
+    number = after_run.show_waiting(visit)["number"]
+    frames = handlers.paint(visit, number, "png", *values_of(colour="luminance"))
+    while not next(frames)["status"].startswith("Level 1 of 1, 64 px, step 2 of"):
+        pass
+    assert after_run.stop(visit) == {}, "the display comes with the run itself"
+    *_, last = frames
+    found = recipe.read(last["download"]["value"])
+    assert found.steps in (2, 3), "the step that Stop interrupted counts if it had a preview"
+    assert (found.stopped, found.settings.colour) == ("stopped", "luminance")
+    assert last["status"].startswith(f"Stopped at step {found.steps} of 43. The picture so far is your result.")
+    photo = pictures.scaled(Image.open(examples.first_sight()[0]).convert("RGB"), last["picture"].size[::-1])
+    chroma = [np.asarray(picture.convert("YCbCr"), dtype=float)[..., 1:] for picture in (last["picture"], photo)]
+    assert np.abs(chroma[0] - chroma[1]).mean() < 3, "previews and the stopped picture have the photo's colours"
+
+
+def test_a_run_that_was_stopped_while_it_waited_shows_nothing(visit: Visit) -> None:
+    number = after_run.show_waiting(visit)["number"]
+    assert after_run.stop(visit) == {"cancelled": number}
+    assert list(handlers.paint(visit, number, "png", *values_of())) == []
+    updates = after_run.show_over(visit)
+    assert updates["status"] == "Stopped before it began. Your last picture is still here."
+    assert len(visit.strip) == 1
+    assert after_run.show_over(visit) == {}, "once is enough"
+
+
+def test_a_continuation_that_fails_leaves_the_picture(visit: Visit, finished: Picture) -> None:
+    number = after_run.show_waiting(visit)["number"]
+    frames = handlers.go_on(visit, number, "png", *values_of(photo=None))
+    updates = next(frames)
+    assert updates["status"].startswith("There is no photo yet")
+    assert updates["picture"].tobytes() == finished.result.image.tobytes()
+    with pytest.raises(gr.Error, match="There is no photo yet"):
+        next(frames)
+    assert visit.state == "failed"
+
+
+def test_a_picture_of_the_strip_brings_back_photo_styles_curve_and_settings(visit: Visit, finished: Picture) -> None:
+    updates = gallery.show(visit, SimpleNamespace(index=0))
+    assert set(updates) == set(gallery.SHOWN)
+    assert (updates["photo"], updates["style"], updates["style_2"]) == (*examples.first_sight()[:2], None)
+    assert updates["beta"] == 20
+    assert len(updates["chart"]) == 3 * len(SERIES_COLOURS)
+    lost = dataclasses.replace(finished.request, photo="/nowhere/photo.jpg", masks=(Image.new("L", (9, 9)),))
+    lost.__dict__["fingerprints"] = finished.request.fingerprints  # known since the end of the run
+    visit.present = dataclasses.replace(finished, request=lost)
+    status = gallery.bring_back(visit, "Back.")["status"]
+    assert status.startswith("Back. Its photo is no longer on the server: choose it again before Continue. Its mask is")
+    with pytest.raises(gr.Error, match="This picture is gone"):
+        gallery.show(visit, SimpleNamespace(index=1))
+
+
+def test_a_picture_that_was_dropped_is_named_where_it_is_asked_for(visit: Visit) -> None:
+    visit.present.drop("the budget is spent")
+    sentence = "This picture is gone: the budget is spent"
+    with pytest.raises(gr.Error, match=sentence):
+        gallery.show(visit, SimpleNamespace(index=0))
+    with pytest.raises(gr.Error, match=sentence):
+        after_run.recolour(visit, "luminance", 1.0, "after")
+    assert (
+        sentence in next(handlers.go_on(visit, after_run.show_waiting(visit)["number"], "png", *values_of()))["status"]
+    )
+
+
+def test_the_png_says_how_it_was_painted_and_sets_the_controls_again(visit: Visit) -> None:
+    path = after_run.show_file(visit, "png")["download"]["value"]
     restored = share.restore(path)
     assert set(restored) == {"status", *share.RESTORED}, "an update for every control, and for nothing else"
     status, strength = restored.pop("status"), restored.pop("strength")
@@ -168,14 +272,14 @@ def test_the_png_says_how_it_was_painted_and_sets_the_controls_again(kept: handl
     assert "no control for pyramid, steps" in status
     assert strength == 65
     again = run_request({**dict.fromkeys(PICTURES), **restored, "photo": "a", "style": "b"})
-    wanted = dataclasses.replace(kept.result.settings, pyramid=True, steps=None, style_blend=(1.0,))
+    wanted = dataclasses.replace(visit.present.result.settings, pyramid=True, steps=None, style_blend=(1.0,))
     assert again.settings == wanted
     assert str(examples.FOLDER) not in Path(path).read_bytes().decode("latin1"), "no path of the server"
 
 
-def test_colours_changed_after_the_run_are_in_the_recipe(kept: handlers.Kept) -> None:
-    updates = after_run.recolour(kept, "pca", 0.5, "after", "png")
-    settings = recipe.read(updates["download"].value["path"]).settings
+def test_colours_changed_after_the_run_are_in_the_recipe(visit: Visit) -> None:
+    updates = after_run.recolour(visit, "pca", 0.5, "after")
+    settings = recipe.read(updates["download"]["value"]).settings
     assert (settings.colour, settings.colour_amount) == ("pca", 0.5)
 
 
@@ -191,29 +295,29 @@ def test_a_foreign_file_restores_nothing_and_says_why(kind: str, tmp_path: Path)
     assert set(updates) == {"status"}, "every control stays"
 
 
-def test_go_on_and_bigger_start_from_the_picture(kept: handlers.Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_go_on_and_bigger_start_from_the_picture(
+    visit: Visit, finished: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(QUALITIES, "draft", (2, 1, 1))
-    photo, style, _, _ = examples.first_sight()
-    values = [photo, style, 1, 10, *[0.2] * 5, "relu4_2", 64, "draft", "lbfgs", "content", 0, 0]
-    defaults = [item.default for item in list(inspect.signature(handlers.stylise).parameters.values())[len(values) :]]
     for handler, longer in ((handlers.go_on, 64), (handlers.paint_bigger, 128)):
-        *_, updates = handler(kept, *values, *defaults)
-        after = updates["kept"]
+        visit.present = finished
+        *_, updates = handler(visit, after_run.show_waiting(visit)["number"], "png", *values_of())
         assert max(updates["picture"].size) == longer
-        assert len(after.result.history) == QUALITIES["draft"][1]
-        assert after.request.start.tobytes() == kept.picture.tobytes()
-    refused = handlers.go_on(None, *values, *defaults)
+        assert len(visit.present.result.history) == QUALITIES["draft"][1]
+        assert visit.present.request.start.tobytes() == finished.result.image.tobytes()
+    fresh = Visit()
+    refused = handlers.go_on(fresh, after_run.show_waiting(fresh)["number"], "png", *values_of())
     assert "press Stylise first" in next(refused)["status"]
 
 
-def test_the_time_lapse_runs_from_the_photo_to_the_picture(kept: handlers.Kept) -> None:
-    film = Image.open(after_run.show_film(kept, "webp", False)["film"])
+def test_the_time_lapse_runs_from_the_photo_to_the_picture(visit: Visit, finished: Picture) -> None:
+    film = Image.open(after_run.show_film(visit, "webp", False)["film"])
     assert film.n_frames >= 3
     first = np.asarray(film.convert("RGB"), dtype=float)
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize(film.size, Image.Resampling.LANCZOS)
     assert np.abs(first - np.asarray(photo)).mean() < 6
     film.seek(film.n_frames - 1)
-    assert np.abs(np.asarray(film.convert("RGB"), dtype=float) - np.asarray(kept.picture)).mean() < 6
+    assert np.abs(np.asarray(film.convert("RGB"), dtype=float) - np.asarray(finished.result.image)).mean() < 6
 
 
 def costs(step: int, total: float, style: float = 0.2, level: int = 1) -> nst.Costs:
@@ -265,8 +369,8 @@ def test_a_painted_layer_that_is_empty_or_no_picture_is_no_mask(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("method", CHOICES["colour"])
-def test_a_recipe_sets_colours_that_the_page_does_not_offer(kept: handlers.Kept, method: str) -> None:
-    path = after_run.recolour(kept, method, 1.0, "after", "png")["download"].value["path"]
+def test_a_recipe_sets_colours_that_the_page_does_not_offer(visit: Visit, method: str) -> None:
+    path = after_run.recolour(visit, method, 1.0, "after")["download"]["value"]
     colour = share.restore(path)["colour"]
     if method in PAGE_COLOURS:
         assert colour == method
