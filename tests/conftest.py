@@ -43,6 +43,7 @@ MARKERS = {
     "ui/explain/test_walk.py": "browser",
     "ui/server/test_refused_click.py": "browser",
     "ui/stylise/test_browser.py": "browser",
+    "ui/stylise/test_first_screen.py": "browser",
     "ui/stylise/test_page.py": "browser",
     "ui/stylise/test_random_visit.py": "browser",
     "ui/server/test_faults_of_the_server.py": "server",

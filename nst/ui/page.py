@@ -28,8 +28,9 @@ def build() -> gr.Blocks:
     limits = page_limits()
     sweep_s = (limits.keep_s // 2, limits.keep_s)  # how often files are deleted, and their age
     with gr.Blocks(title="Neural style transfer", analytics_enabled=False, delete_cache=sweep_s) as page:
+        gr.HTML('<a class="skip" href="#stylise-button">To the button Stylise</a>', elem_id="skip")
         with gr.Row(elem_id="heading"):
-            gr.Markdown("# nst\nRepaint a photo in the style of another picture.")
+            gr.Markdown("# Neural style transfer\nRepaint a photo in the style of another picture.", elem_id="title")
             gr.Markdown(f"Computed on {choose_device()}", elem_id="device")
         with gr.Tabs(elem_id="pages"):
             with gr.Tab("Stylise"):
@@ -48,6 +49,7 @@ def launch_options() -> dict[str, Any]:
         "theme": _theme(),
         "css": switches_css(),
         "css_paths": [HERE / "page.css"],
+        "js": (HERE / "page.js").read_text(),
         "mcp_server": True,
         "allowed_paths": examples.folders(),
         "show_error": False,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
+from nst.ui.server import examples
 from nst.ui.server.events import AT_ONCE, Components
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas
@@ -34,6 +36,17 @@ def choice_input(
 def number_slider(name: str, low: float, high: float, step: float, label: str) -> gr.Slider:
     """A slider for one of the numeric settings."""
     return gr.Slider(low, high, getattr(DEFAULTS, name), step=step, label=label, info=HELP[name])
+
+
+def picture_with_examples(label: str, samples: Mapping[str, str], **options: Any) -> gr.Image:
+    """A picture to drop, with a row of examples below that scrolls sideways."""
+    with gr.Column(min_width=140, elem_classes="picture-input"):
+        picture = picture_input(label, height=150, **options)
+        with gr.Row(elem_classes="samples"):
+            for name, path in samples.items():
+                button = gr.Button(name, icon=examples.thumbnail(path), size="sm", min_width=44, scale=0)
+                button.click(lambda path=path: {picture: path}, None, picture, **AT_ONCE)
+    return picture
 
 
 def size_and_strokes() -> Components:
@@ -92,7 +105,9 @@ def more_styles() -> Components:
         gr.Markdown("Up to four style pictures are blended, or painted each in its own place: see *Where to paint*.")
         styles = Components(share_1=_share(1))
         for index in range(2, LIMITS.styles + 1):
-            styles[f"style_{index}"] = picture_input(f"Style {index}", height=140, elem_id=f"style-{index}")
+            styles[f"style_{index}"] = picture_with_examples(
+                f"Style {index}", examples.styles(), elem_id=f"style-{index}"
+            )
             styles[f"share_{index}"] = _share(index)
     return styles
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,38 +12,50 @@ import pandas as pd
 from nst import Costs
 from nst.settings import STYLE_LAYER_WORDS
 
-# Series -> colour, readable on a light and on a dark page: strong for the sums, from warm to cool for the layers.
+# Series -> colour, readable on a light and on a dark page. Layers are dashed, so that no line is told by colour alone.
 SERIES_COLOURS: dict[str, str] = {
     "total J": "#7c3aed",
     "content": "#16a34a",
     "style": "#dc2626",
-    "relu1_1": "#f59e0b",
-    "relu2_1": "#ea8a3c",
-    "relu3_1": "#db7093",
-    "relu4_1": "#6b9ac4",
-    "relu5_1": "#3f7cac",
+    "relu1_1": "#d97706",
+    "relu2_1": "#db2777",
+    "relu3_1": "#0891b2",
+    "relu4_1": "#64748b",
+    "relu5_1": "#2563eb",
 }
+DASHES = dict(zip(STYLE_LAYER_WORDS, ("2 3", "5 3", "9 4", "9 3 2 3", "14 4"), strict=True))
+SHOWN_AT_FIRST = ("total J", "content", "style")
+LEVEL_MARK, LEVEL_COLOUR = "larger picture", "#9ca3af"  # vertical lines where the next level begins
 COLUMNS = ("step", "log10 cost", "series")
 SMALLEST_COST = 1e-12  # a cost of exactly 0 has no logarithm
+DIGITS = 3  # after the point of a logarithm: 0.2 % of a cost
 
 
 def curve_rows(history: Sequence[Costs]) -> pd.DataFrame:
     """One row per step and series: total, content, style and each style layer, as log10 because the axis is linear."""
     rows = [
-        (costs.step, math.log10(max(value, SMALLEST_COST)), name)
+        (costs.step, round(math.log10(max(value, SMALLEST_COST)), DIGITS), name)
         for costs in history
         for name, value in _series(costs).items()
     ]
+    rows += _marks([(costs.step, costs.level) for costs in history], [row[1] for row in rows])
     types = dict(zip(COLUMNS, (int, float, str), strict=True))  # so that an empty curve has numeric axes, too
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
+
+
+def _marks(steps: Sequence[tuple[int, int]], values: Sequence[float]) -> list[tuple[int, float, str]]:
+    """Rows of a vertical line at each step on which a level after the first begins; NaN ends a line."""
+    firsts = [now for (_, before), (now, level) in pairwise(steps) if level != before]
+    return [(step, at, LEVEL_MARK) for step in firsts for at in (min(values), max(values), math.nan)]
 
 
 def curve_of_csv(path: str) -> pd.DataFrame:
     """The same rows from a file that `python -m nst --costs` wrote."""
     table = pd.read_csv(path).rename(columns={"total": "total J"})
     rows = table.melt("step", list(SERIES_COLOURS), var_name=COLUMNS[2], value_name=COLUMNS[1])
-    rows[COLUMNS[1]] = np.log10(rows[COLUMNS[1]].clip(lower=SMALLEST_COST))
-    return rows[list(COLUMNS)]
+    rows[COLUMNS[1]] = np.log10(rows[COLUMNS[1]].clip(lower=SMALLEST_COST)).round(DIGITS)
+    marks = _marks(list(zip(table["step"], table["level"], strict=True)), list(rows[COLUMNS[1]]))
+    return pd.concat([rows[list(COLUMNS)], pd.DataFrame(marks, columns=list(COLUMNS))])
 
 
 def switches_css() -> str:
@@ -55,6 +68,9 @@ def switches_css() -> str:
         box = f'#series input[name="{name}"]'
         rules.append(f'#outputs:has({box}:not(:checked)) #curve path[stroke="{colour}"] {{ display: none; }}')
         rules.append(f"{box} {{ --checkbox-background-color-selected: {colour}; }}")
+        if name in DASHES:
+            rules.append(f'#curve path[stroke="{colour}"] {{ stroke-dasharray: {DASHES[name]}; }}')
+    rules.append(f'#curve path[stroke="{LEVEL_COLOUR}"] {{ stroke-dasharray: 1 3; }}')
     return "\n".join(rules)
 
 

@@ -1,4 +1,4 @@
-"""The time and the memory that a picture will take, shown before the click and corrected while it is painted."""
+"""The time and the memory that a picture will take, shown before the click."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gradio.events import Dependency
 
 from nst import estimate
 from nst.images import pictures
-from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, Updates
+from nst.ui.server.events import AT_ONCE, Components, Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise.controls import SIZE_STEP_PX, SMALLEST_PX
 from nst.ui.stylise.form import settings_of
@@ -23,9 +23,6 @@ from nst.ui.stylise.zerogpu import PACE, is_active
 # The parameters that decide how long a run takes.
 DECIDING = ("photo", "size", "quality", "statistic", "optimiser", "pooling", "other_layers", "max_seconds")
 STYLES = ("style", "style_2", "style_3", "style_4")  # the parameters that decide how much memory it takes
-
-# While a run is on, show the time left that its status tells: (status, expected) -> expected.
-LEFT = "(status, expected) => (/\\d[\\d.]* (s|min) left/.exec(status) || [expected])[0]"
 
 
 def show_expected(visit: Visit, *values: Any) -> Updates:
@@ -63,5 +60,3 @@ def connect(page: gr.Blocks, tab: Components, runs: Sequence[Dependency]) -> Non
     tab.call(partial(gr.on, beginnings), *wanted, trigger_mode="always_last", **AT_ONCE)
     for trigger in (*(run.success for run in runs), tab["stop"].click, tab["stop_options"].click):
         tab.call(trigger, *wanted, **AT_ONCE)
-    status, expected = tab["status"], tab["expected"]
-    status.change(None, [status, expected], expected, js=LEFT, **IN_BROWSER)

@@ -7,45 +7,74 @@ import gradio as gr
 from nst.images import timelapse
 from nst.images.encode import FORMATS
 from nst.ui.server import examples
-from nst.ui.server.events import Components
+from nst.ui.server.events import IN_BROWSER, Components
 from nst.ui.stylise.after_run import PICTURE_TAB
-from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_of_csv
+from nst.ui.stylise.curve import COLUMNS, LEVEL_COLOUR, LEVEL_MARK, SERIES_COLOURS, SHOWN_AT_FIRST, curve_of_csv
 from nst.ui.stylise.variants import STRENGTHS, VARIANTS
 from nst.ui.stylise.visit import MOST
 
 OPTIONS_TAB = "options-tab"
+# Hand the file to another program, where the browser can do that: phones mostly. The page's CSS hides the button elsewhere.
+SHARE = """async file => {
+    const blob = await (await fetch(file.url)).blob();
+    const files = [new File([blob], file.orig_name || file.path.split("/").pop(), { type: blob.type })];
+    if (navigator.canShare?.({ files })) await navigator.share({ files }).catch(() => {});
+}"""
 
 
 def build() -> Components:
-    """Lay out the outputs inside the current column."""
+    """Lay out the outputs inside the current column: the picture and what belongs to it, then the chart and the strip.
+
+    The first part stays in sight while the panels beside it scroll by, so it must be lower than the window.
+    """
     photo, _, result, costs = examples.first_sight()
-    with gr.Tabs(elem_id="views") as views:
-        shown = Components(views=views, **_picture(result), **_compare(photo, result), **_film(), **_options())
-    shown["status"] = gr.Markdown(
-        "An example. Press Stylise to paint it yourself, or choose your own pictures.",
-        elem_id="status",
-        container=False,
-    )
+    with gr.Column(elem_id="stage"):
+        with gr.Tabs(elem_id="views") as views:
+            shown = Components(views=views, **_picture(result), **_compare(photo, result), **_options(), **_film())
+        shown["status"] = gr.Markdown(
+            "An example. Press Stylise to paint it yourself, or choose your own pictures.",
+            elem_id="status",
+            container=False,
+        )
+        shown.update(_take_away())
     shown.update(_chart(costs))
-    with gr.Row(elem_id="take-away"):
-        shown["go_on"] = gr.Button("Continue", interactive=False, elem_id="go-on")
-        shown["bigger"] = gr.Button("Bigger", interactive=False, elem_id="bigger")
-        shown["show_options"] = gr.Button("Show me options", elem_id="show-options")
-        formats = [(kind.words.split(":")[0], key) for key, kind in FORMATS.items()]
-        shown["format"] = gr.Dropdown(formats, value="png", label="File format", elem_id="format")
-        shown["download"] = gr.DownloadButton("Download", interactive=False, elem_id="download")
-    shown["strip"] = gr.Gallery(
-        label="This visit's pictures: choose one to see it again with its settings",
-        columns=MOST // 2,
-        fit_columns=False,
-        allow_preview=False,
-        format="jpeg",
-        buttons=[],
-        visible=False,
-        interactive=False,
-        elem_id="visit",
-    )
+    shown.update(_strip())
     return shown
+
+
+def _take_away() -> Components:
+    """The buttons for the finished picture: disabled, not hidden, while there is none."""
+    formats = [(kind.words.split(":")[0], key) for key, kind in FORMATS.items()]
+    with gr.Row(elem_id="take-away"):
+        format = gr.Dropdown(
+            formats, value="png", label="File format", show_label=False, container=False, min_width=110, scale=0,
+            elem_id="format",
+        )  # fmt: skip
+        look = {"size": "md", "min_width": 80}
+        download = gr.DownloadButton("Download", interactive=False, elem_id="download", **look)
+        share = gr.Button("Share", elem_id="share", **look)
+        go_on = gr.Button("Continue", interactive=False, elem_id="go-on", **look)
+        bigger = gr.Button("Bigger: 2 x", interactive=False, elem_id="bigger", **look)
+    share.click(None, download, None, js=SHARE, **IN_BROWSER)
+    return Components(format=format, download=download, go_on=go_on, bigger=bigger)
+
+
+def _strip() -> Components:
+    """The strip of this visit's pictures. Its height is that of one row, also while it is empty."""
+    with gr.Column(elem_id="strip"):
+        gr.Markdown("**This visit.** Your pictures appear here; choose one to see it again with its settings.")
+        pictures = gr.Gallery(
+            show_label=False,
+            columns=MOST // 2,
+            fit_columns=False,
+            allow_preview=False,
+            format="jpeg",
+            buttons=[],
+            visible=False,
+            interactive=False,
+            elem_id="visit",
+        )
+    return Components(strip=pictures)
 
 
 def _picture(result: str) -> Components:
@@ -90,9 +119,10 @@ def _film() -> Components:
 def _options() -> Components:
     with gr.Tab("Options", id=OPTIONS_TAB, elem_id=OPTIONS_TAB):
         gr.Markdown(
-            f"*Show me options*, below the chart, paints {len(VARIANTS)} small pictures here: weaker to stronger, with "
-            "fine and with broad strokes. Choose one to take its settings."
+            f"{len(VARIANTS)} small pictures: weaker to stronger, with fine and with broad strokes. Choose one to take "
+            "its settings."
         )
+        begin = gr.Button("Show me options", elem_id="show-options")
         grid = gr.Gallery(
             show_label=False,
             columns=len(STRENGTHS),
@@ -104,7 +134,7 @@ def _options() -> Components:
             elem_id="options",
         )
         stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop-options")
-    return Components(options=grid, stop_options=stop)
+    return Components(options=grid, stop_options=stop, show_options=begin)
 
 
 def _chart(costs: str) -> Components:
@@ -113,17 +143,18 @@ def _chart(costs: str) -> Components:
         x=COLUMNS[0],
         y=COLUMNS[1],
         color=COLUMNS[2],
-        color_map=SERIES_COLOURS,
+        color_map={**SERIES_COLOURS, LEVEL_MARK: LEVEL_COLOUR},
         colors_in_legend=[],  # the boxes below are the legend
         tooltip="all",
-        height=300,
-        label="Cost",
+        y_title="cost (log10)",
+        height=240,
+        label="Costs at each step; -1 is a tenth. Dotted: a larger picture begins",
         elem_id="curve",
         buttons=["export"],
     )
     gr.CheckboxGroup(
         list(SERIES_COLOURS),
-        value=list(SERIES_COLOURS),
+        value=list(SHOWN_AT_FIRST),
         label="Lines",
         show_label=False,
         container=False,

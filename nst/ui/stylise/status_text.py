@@ -8,14 +8,16 @@ from nst import Costs, Result, Settings, Started, Step
 
 LOOK_BACK_STEPS = 10
 BARELY = 0.01  # share of J; a smaller gain over `LOOK_BACK_STEPS` is barely visible
+SETTLED = 0.05  # share of the work after which the time left is told: the first steps are slower than the others
 
 
 def progress(started: Started, step: Step, history: Sequence[Costs]) -> str:
     """The status line while a run is on."""
-    costs = step.costs
-    place = f"Level {costs.level} of {len(started.levels)}, {max(costs.size)} px, step {costs.step} of {started.steps}"
-    how = ", ".join(filter(None, (matched(costs, started.settings), trend(history))))
-    return f"{place}, {duration(step.eta_seconds)} left. {how[:1].upper()}{how[1:]}.  \n{started.compute}"
+    costs, levels = step.costs, len(started.levels)
+    stage = f"Stage {costs.level} of {levels}: " if levels > 1 else ""
+    left = f", {duration(step.eta_seconds)} left" if step.fraction >= SETTLED else ""
+    how = ", ".join(filter(None, (_so_far(history, started.settings), trend(history))))
+    return f"{stage}{max(costs.size)} px, step {costs.step} of {started.steps}{left}.  \n{how[:1].upper()}{how[1:]}"
 
 
 def summary(result: Result) -> str:
@@ -23,9 +25,7 @@ def summary(result: Result) -> str:
     size = f"{result.image.width} x {result.image.height} px"
     ended = {"budget": " Your time was up.", "plateau": " It hardly changed any more."}.get(result.stopped, "")
     how = f" {matched(result.history[-1], result.settings).capitalize()}." if result.history else ""
-    return (
-        f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps.{ended}{how}  \n{result.compute}"
-    )
+    return f"Finished: {size} in {result.seconds:.1f} s and {len(result.history)} steps.{ended}{how}"
 
 
 def duration(seconds: float) -> str:
@@ -39,13 +39,30 @@ def matched(costs: Costs, settings: Settings) -> str:
     """How much of the style is reached, or of the content where beta is 0. Empty when costs are no shares."""
     if not settings.balance:
         return ""
+    name, share = _share(costs, settings)
+    return f"{name} {share:.0%} matched".replace("%", " %")
+
+
+def _so_far(history: Sequence[Costs], settings: Settings) -> str:
+    """What is matched; after a step to a larger picture, until as much is matched as before it, the reason why not.
+
+    A larger picture has detail that is not painted yet. Its lower share is no loss, and is not shown as one.
+    """
+    level = history[-1].level
+    smaller = [_share(costs, settings) for costs in history if costs.level < level]
+    if smaller and _share(history[-1], settings) < max(smaller):
+        return "larger picture, finer detail now"
+    return matched(history[-1], settings)
+
+
+def _share(costs: Costs, settings: Settings) -> tuple[str, float]:
+    """What counts, style or content, and the share of it that is matched: 0 to 1."""
     layers, cost, name = (
         (settings.style_layers, costs.style, "style")
         if settings.beta
         else (settings.content_layers, costs.content, "content")
     )
-    share = 1 - cost / sum(layers.values())
-    return f"{name} {max(0.0, share):.0%} matched".replace("%", " %")
+    return name, max(0.0, 1 - cost / sum(layers.values()))
 
 
 def trend(history: Sequence[Costs]) -> str:

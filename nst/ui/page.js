@@ -1,0 +1,74 @@
+() => {
+    /* What gradio's components leave out: taps, keys and announcements. Called once, when the page has been built.
+       Listeners are on the document, because gradio draws many elements anew. */
+    const isNarrow = () => window.innerWidth < 768;
+    const find = (selector, within = document) => within.querySelector(selector);
+
+    const replaceOnTap = event => {
+        const frame = event.target.closest(".picture-input .image-frame");
+        if (frame) find("input[type=file]", frame.closest(".image-container"))?.click();
+    };
+
+    /* On a phone what answers a button may be a screen away. The waiting events have hidden Stylise by then. */
+    const ANSWERS = { "stylise-button": "action", "go-on": "stage", "bigger": "stage", "paint-print": "stage",
+                      "texture": "action", "rebuild": "action", "show-options": "views" };
+    const bringIntoView = event => {
+        const answer = ANSWERS[event.target.closest("button")?.id];
+        if (answer && isNarrow()) setTimeout(() => document.getElementById(answer)?.scrollIntoView(), 150);
+    };
+
+    const moveBetweenTabs = event => {
+        const tab = event.target.closest("[role=tab]");
+        const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (!tab || !by) return;
+        const tabs = [...tab.parentElement.querySelectorAll("[role=tab]")];
+        const next = tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length];
+        next.focus();
+        next.click();
+        event.preventDefault();
+    };
+
+    /* gradio's slider between two pictures listens to the mouse alone, so keys send it a drag. */
+    const share = handle => {
+        const picture = find("#compare .content").getBoundingClientRect();
+        const middle = handle.getBoundingClientRect();
+        return (middle.left + middle.width / 2 - picture.left) / picture.width;
+    };
+    const moveCompare = event => {
+        const handle = event.target.closest("#compare [data-testid=slider]");
+        const to = handle && { ArrowRight: share(handle) + 0.05, ArrowUp: share(handle) + 0.05, Home: 0, End: 1,
+                               ArrowLeft: share(handle) - 0.05, ArrowDown: share(handle) - 0.05 }[event.key];
+        if (to === null || to === undefined) return;
+        event.preventDefault();
+        const picture = find("#compare .content").getBoundingClientRect();
+        const at = portion => ({ bubbles: true, view: window, clientY: picture.top + picture.height / 2,
+                                 clientX: picture.left + Math.min(1, Math.max(0, portion)) * picture.width });
+        handle.dispatchEvent(new MouseEvent("mousedown", at(share(handle))));
+        window.dispatchEvent(new MouseEvent("mousemove", at(to)));
+        window.dispatchEvent(new MouseEvent("mouseup", at(to)));
+        setTimeout(() => handle.setAttribute("aria-valuenow", Math.round(100 * share(handle))), 50);
+    };
+
+    const describe = () => {
+        const status = find("#status");
+        if (status && !status.hasAttribute("aria-live")) status.setAttribute("aria-live", "polite");
+        if (find("#share")) find("#share").disabled = find("#download").disabled;
+        const handle = find("#compare [data-testid=slider]");
+        if (handle && handle.tabIndex < 0) {
+            const attributes = { tabindex: 0, role: "slider", "aria-label": "How much of each picture is shown",
+                                 "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 50 };
+            for (const [name, value] of Object.entries(attributes)) handle.setAttribute(name, value);
+        }
+    };
+
+    document.addEventListener("click", event => {
+        replaceOnTap(event);
+        bringIntoView(event);
+    });
+    document.addEventListener("keydown", event => {
+        moveBetweenTabs(event);
+        moveCompare(event);
+    });
+    if (navigator.canShare) document.body.classList.add("can-share");
+    setInterval(describe, 500);
+}
