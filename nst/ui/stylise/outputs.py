@@ -14,7 +14,7 @@ from nst.ui.stylise.variants import STRENGTHS, VARIANTS
 from nst.ui.stylise.visit import MOST
 
 OPTIONS_TAB = "options-tab"
-# Hand the file to another program, where the browser can do that: phones mostly. The page's CSS hides the button elsewhere.
+# Hand the file to another program, where the browser can do that: phones mostly. CSS hides the button elsewhere.
 SHARE = """async file => {
     const blob = await (await fetch(file.url)).blob();
     const files = [new File([blob], file.orig_name || file.path.split("/").pop(), { type: blob.type })];
