@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gradio as gr
 
+from nst import grid
 from nst.images import timelapse
 from nst.images.encode import FORMATS
+from nst.settings import CHOICES
 from nst.ui.server import examples
 from nst.ui.server.events import IN_BROWSER, Components
+from nst.ui.stylise import variants
 from nst.ui.stylise.after_run import PICTURE_TAB
 from nst.ui.stylise.curve import COLUMNS, LEVEL_COLOUR, LEVEL_MARK, SERIES_COLOURS, SHOWN_AT_FIRST, curve_of_csv
-from nst.ui.stylise.variants import STRENGTHS, VARIANTS
+from nst.ui.stylise.variants import FIRST
 from nst.ui.stylise.visit import MOST
 
 OPTIONS_TAB = "options-tab"
@@ -117,24 +120,32 @@ def _film() -> Components:
 
 
 def _options() -> Components:
-    with gr.Tab("Options", id=OPTIONS_TAB, elem_id=OPTIONS_TAB):
+    """The panel of small pictures over one or two settings."""
+    settings = [(words, name) for name, words in variants.VARYING.items()]
+    box = {"max_lines": 1, "min_width": 120}
+    with gr.Tab("Options", id=OPTIONS_TAB, elem_id=OPTIONS_TAB) as tab:
         gr.Markdown(
-            f"{len(VARIANTS)} small pictures: weaker to stronger, with fine and with broad strokes. Choose one to take "
-            "its settings."
+            "Small pictures side by side: see what one or two settings do. Click a picture to take its settings."
         )
-        begin = gr.Button("Show me options", elem_id="show-options")
-        grid = gr.Gallery(
-            show_label=False,
-            columns=len(STRENGTHS),
-            allow_preview=False,
-            format="jpeg",
-            buttons=[],
-            interactive=False,
-            object_fit="contain",
-            elem_id="options",
-        )
-        stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop-options")
-    return Components(options=grid, stop_options=stop, show_options=begin)
+        with gr.Row(elem_id="axes"):
+            across = gr.Dropdown(settings, value=FIRST["across"], label="Across", min_width=120, elem_id="across")
+            across_values = gr.Textbox(FIRST["across_values"], label="Values across", elem_id="across-values", **box)
+            downs = [("nothing", variants.NOTHING), *settings]
+            down = gr.Dropdown(downs, value=FIRST["down"], label="Down", min_width=120, elem_id="down")
+            down_values = gr.Textbox(FIRST["down_values"], label="Values down", elem_id="down-values", **box)
+            px = gr.Slider(*variants.OPTION_PX, grid.SIZE_PX, step=32, label="Longer side, px", min_width=120)
+            quality = gr.Dropdown(list(CHOICES["quality"]), value="draft", label="Quality of each", min_width=110)
+        with gr.Row(elem_id="paint-options"):
+            begin = gr.Button("Show me options", variant="primary", size="md", elem_id="show-options")
+            stop = gr.Button("Stop", variant="stop", size="md", visible=False, elem_id="stop-options")
+            file = gr.DownloadButton("Download all as one PNG", size="md", interactive=False, elem_id="options-file")
+        expected = gr.Markdown("", container=False, elem_id="options-expected")
+        shown = gr.HTML("", js_on_load=variants.CLICKS, elem_id="options")
+    chosen = {"across": across, "across_values": across_values, "down": down, "down_values": down_values}
+    return Components(
+        **chosen, option_px=px, option_quality=quality, show_options=begin, stop_options=stop, options=shown,
+        options_file=file, options_expected=expected, options_tab=tab,
+    )  # fmt: skip
 
 
 def _chart(costs: str) -> Components:

@@ -14,7 +14,6 @@ from nst.ui.stylise import after_run, expected_time, gallery, handlers, presets,
 from nst.ui.stylise.controls import EXTREMES
 from nst.ui.stylise.form import PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
-from nst.ui.stylise.outputs import OPTIONS_TAB
 from nst.ui.stylise.zerogpu import on_zerogpu
 
 # Stylise and Stop take each other's place. Move the focus with them, or the browser moves it to the top of the page.
@@ -91,13 +90,18 @@ def _serve(tab: Components) -> None:
 
 
 def _connect_variants(tab: Components) -> Dependency:
-    """The grid of variants: painted on the device, stopped by its own button; a click takes a variant's settings."""
-    open_tab = {"views": gr.update(selected=OPTIONS_TAB)}
-    tab.call(tab["show_options"].click, lambda: open_tab, (), open_tab, **AT_ONCE)
+    """The grid of small pictures: painted on the device, stopped by its own button; a click takes a cell's settings."""
+    inputs = (*variants.CHOICES, *PARAMETERS)
     paint = on_zerogpu(variants.paint, variants.needed_s)
-    run = tab.call_on_device("show_options", "stop_options", paint, PARAMETERS, ("options", "status"))
-    taken = ("strength", "beta", "style_scale", "status")
-    tab.call(tab["options"].select, variants.take, ("alpha",), taken, **AT_ONCE)
+    run = tab.call_on_device("show_options", "stop_options", paint, inputs, ("options", "status", "options_file"))
+    tab.call(tab["options"].select, variants.take, ("alpha",), variants.TAKEN, **AT_ONCE)
+    for axis in ("across", "down"):
+        values = f"{axis}_values"
+        tab.call(tab[axis].input, partial(variants.fill, axis), (axis,), (values,), **AT_ONCE)
+    beginnings = [tab["options_tab"].select, *(tab[name].change for name in variants.CHOICES)]
+    asked = partial(gr.on, beginnings)
+    expected = ("options_expected",)
+    tab.call(asked, variants.show_estimate, inputs, expected, trigger_mode="always_last", **AT_ONCE)
     return run
 
 
