@@ -1,4 +1,4 @@
-"""The command `nst`, or `python -m nst`: one picture, `batch` for many, `page` for the web page."""
+"""The command `nst`, or `python -m nst`: one picture, `grid` for a sheet, `batch` for many, `page` for the web page."""
 
 from __future__ import annotations
 

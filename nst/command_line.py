@@ -1,4 +1,4 @@
-"""The command line: `nst PHOTO STYLE -o OUT.png` for one picture, `nst batch` for many."""
+"""The command line: `nst PHOTO STYLE -o OUT.png` for one picture, `nst grid` for a sheet, `nst batch` for many."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from nst import Degraded, Finished, Result, Settings, Started, Step, files, malloc, recipe, stylise_events
+from nst import Degraded, Finished, Result, Settings, Started, Step, files, grid, malloc, recipe, stylise_events
 from nst.batch.driver import STATUSES, NoWorkersError, Report, run
 from nst.batch.manifest import NAME, Manifest
 from nst.batch.options import Parser, add_options, settings_of
 from nst.batch.work_list import check_files, named, read
 from nst.batch.workers import Worker, local
 from nst.console import lasting_streams
+from nst.estimate import seconds
 from nst.events import curve_csv, early_end
 from nst.features.weights import WeightsError
-from nst.images import encode
+from nst.images import encode, pictures
+from nst.images.decode import on_white
+from nst.images.print_size import PrintSize
 from nst.memory import lacks_memory
+from nst.settings import read_value
 
 PROGRAM = "nst"
 OUT_OF_MEMORY = "out of memory, nothing was written; choose a smaller size or smaller pictures, or end other programs"
@@ -41,7 +45,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        return _batch(arguments[1:]) if arguments[:1] == ["batch"] else _single(arguments)
+        commands = {"batch": _batch, "grid": _grid}
+        return (
+            commands[arguments[0]](arguments[1:]) if arguments[:1] and arguments[0] in commands else _single(arguments)
+        )
     except (ValueError, WeightsError, NoWorkersError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
@@ -59,21 +66,24 @@ def _single(arguments: Sequence[str]) -> int:
     parser = Parser(
         prog=PROGRAM,
         description="Repaint a photo in the style of another picture.",
-        epilog=f"A PNG keeps the settings, for --recipe. For many photos: {PROGRAM} batch --help. "
-        f"For the page: {PROGRAM} page --help.",
+        epilog=f"A PNG keeps the settings, for --recipe. A grid of settings: {PROGRAM} grid --help. Many photos: "
+        f"{PROGRAM} batch --help. The page: {PROGRAM} page --help.",
     )
-    parser.add_argument("photo", help="the picture whose content is kept")
-    parser.add_argument("styles", nargs="+", metavar="style", help="one to four pictures whose style is painted")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, such as out.png")
+    _add_files(parser)
     parser.add_argument("--costs", type=Path, metavar="FILE.csv", help="Write the loss curve, one row per step.")
+    parser.add_argument(
+        "--print", dest="paper", metavar="30x20cm@300",
+        help="Instead of --size: the paper in cm or in, and dots per inch. The picture is as large as fits on it.",
+    )  # fmt: skip
     add_options(parser)
     options = parser.parse_args(arguments)
     _check_files(options)
+    paper = _on_paper(options)
     settings = settings_of(options)
     _tell_of_early_end(options)
     result, text = _paint(options, settings)
     with _writing(options.output):
-        encode.save(result.painting.pixels(), options.output, options.bits or 8, text)
+        encode.save(result.painting.pixels(), options.output, options.bits or 8, text, dpi=paper and paper.dpi)
     if options.costs and result.history:
         with _writing(options.costs):
             options.costs.write_bytes(curve_csv(result.history).encode())
@@ -91,6 +101,81 @@ def _tell_of_early_end(options: argparse.Namespace) -> None:
     known = recipe.read(Path(options.recipe)) if options.recipe else None
     if known and (early := early_end(known.stopped, known.steps)):
         print(f"{PROGRAM}: the run of the recipe {early}; now all steps are taken", file=sys.stderr)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photo", help="the picture whose content is kept")
+    parser.add_argument("styles", nargs="+", metavar="style", help="one to four pictures whose style is painted")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, such as out.png")
+
+
+def _on_paper(options: argparse.Namespace) -> PrintSize | None:
+    """The paper of --print, which decides the size of the picture."""
+    if not options.paper:
+        return None
+    paper = PrintSize.read(options.paper)
+    if options.size or options.original_size:
+        raise ValueError("--print and --size both say how large the picture is; leave one of them out")
+    if not encode.FORMATS[encode.format_of(options.output)].keeps_dpi:
+        raise ValueError(f"a {options.output.suffix} file keeps no resolution; name a .png, .tif or .jpg file")
+    with pictures.header(options.photo, "photo") as photo:
+        options.size = read_value("size", paper.longer_px(photo.size))
+    return paper
+
+
+def _grid(arguments: Sequence[str]) -> int:
+    """Paint one small picture for each value of one or two settings, as one sheet."""
+    parser = Parser(
+        prog=f"{PROGRAM} grid",
+        description="Show what the values of one or two settings do, as one sheet of small pictures. A setting is an "
+        "option below without its dashes, or a layer for its lambda.",
+    )
+    _add_files(parser)
+    axis = {"metavar": "NAME=X,Y,Z", "type": _axis}
+    parser.add_argument("--across", required=True, help="What varies from left to right, such as beta=1,10,40.", **axis)
+    parser.add_argument("--down", help="What varies from top to bottom, such as relu3_1=0,0.2,1.", **axis)
+    add_options(parser)
+    parser.set_defaults(size=grid.SIZE_PX, quality="draft", costs=None)
+    options = parser.parse_args(arguments)
+    _check_files(options)
+    if encode.format_of(options.output, options.bits or 8) != "png":
+        raise ValueError(
+            f"a sheet holds a recipe, which {options.output.name!r} cannot keep; name a .png file of 8 bits"
+        )
+    planned = grid.Grid.of(
+        options.photo, options.styles, settings_of(options), options.across, options.down, options.masks, options.start
+    )
+    began_s = time.monotonic()
+    results = _paint_grid(planned)
+    prints = recipe.fingerprints(options.photo, options.styles, options.masks, options.start)
+    with _writing(options.output):
+        text = grid.sheet_text(planned, next(iter(results.values())), prints)
+        encode.save(
+            grid.sheet(planned, {place: on_white(of.image) for place, of in results.items()}), options.output, text=text
+        )
+    print(f"{options.output}: {len(results)} pictures in {time.monotonic() - began_s:.1f} s")
+    return 0
+
+
+def _axis(text: str) -> grid.Axis:
+    try:
+        return grid.Axis.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _paint_grid(planned: grid.Grid) -> dict[tuple[int, int], Result]:
+    """The finished pictures by row and column."""
+    cells = planned.cells()
+    expected_s = sum(seconds(grid.levels_of(planned.photo, cell.settings), cell.settings) for cell in cells)
+    print(f"{len(cells)} pictures, about {expected_s:.0f} s", file=sys.stderr)
+    results: dict[tuple[int, int], Result] = {}
+    with tqdm(total=len(cells), unit="picture", leave=False) as bar:
+        for painted in planned.paint():
+            if painted.result:
+                results[painted.cell.row, painted.cell.column] = painted.result
+                bar.update()
+    return results
 
 
 def _check_files(options: argparse.Namespace) -> None:
@@ -117,11 +202,11 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _paint(options: argparse.Namespace, settings: Settings) -> tuple[Result, Mapping[str, str] | None]:
     """The result, and the texts with its recipe if the output's format keeps texts."""
-    pictures = options.photo, options.styles
-    events = stylise_events(*pictures, settings, masks=options.masks, start=options.start)
+    given = options.photo, options.styles
+    events = stylise_events(*given, settings, masks=options.masks, start=options.start)
     inputs = None
     if encode.FORMATS[encode.format_of(options.output, options.bits or 8)].keeps_text:
-        inputs = recipe.fingerprints(*pictures, options.masks, options.start)  # now: the files may change during a run
+        inputs = recipe.fingerprints(*given, options.masks, options.start)  # now: the files may change during a run
     with tqdm(unit="step", leave=False) as bar:
         for event in events:
             match event:

@@ -20,7 +20,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from lower floo
     {"nst.objective", "nst.explain"},
     {"nst.memory", "nst.job"},
     {"nst.transfer", "nst"},
-    {"nst.estimate", "nst.batch"},
+    {"nst.estimate", "nst.batch", "nst.grid"},
     {"nst.ui", "nst.command_line", "nst.bench"},
     {"app"},
 )

@@ -1,7 +1,7 @@
-"""Encode pictures as PNG of 8 or 16 bits, JPEG or WebP, with an sRGB profile and without other metadata.
+"""Encode pictures as PNG or TIFF of 8 or 16 bits, JPEG or WebP, with an sRGB profile and without other metadata.
 
 This module writes 16-bit PNG itself (W3C PNG, 3rd edition): Pillow writes 8 bits per colour at most, and libraries
-that write 16 bits are large computer vision packages or write no profile.
+that write 16 bits are large computer vision packages or write no profile. tifffile writes TIFF of both depths.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -34,17 +35,21 @@ class Format:
     bits: int = 8  # per channel
     keeps_text: bool = False  # for a recipe
     keeps_alpha: bool = True
+    keeps_dpi: bool = True  # pixels per inch, for printing
 
 
 FORMATS: dict[str, Format] = {
     "png": Format("PNG: exact, keeps transparency and the recipe", (".png",), "image/png", keeps_text=True),
     "png16": Format("PNG, 16 bits: for further editing, large", (".png",), "image/png", bits=16, keeps_text=True),
     "jpeg": Format("JPEG: small, read everywhere", (".jpg", ".jpeg"), "image/jpeg", keeps_alpha=False),
-    "webp": Format("WebP: the smallest, keeps transparency", (".webp",), "image/webp"),
+    "webp": Format("WebP: the smallest, keeps transparency", (".webp",), "image/webp", keeps_dpi=False),
+    "tiff": Format("TIFF: for print shops, exact, large", (".tif", ".tiff"), "image/tiff"),
+    "tiff16": Format("TIFF, 16 bits: for print shops and further editing", (".tif", ".tiff"), "image/tiff", bits=16),
 }
 
 # JPEG without chroma subsampling (4:4:4): strokes are small patches of saturated colour. Lossy WebP always subsamples.
 _OPTIONS = {"png": {}, "jpeg": {"quality": 95, "subsampling": 0}, "webp": {"quality": 95}}
+INCH_M = 0.0254
 _UP = 2  # the PNG filter that stores the difference from the row above
 
 
@@ -66,33 +71,48 @@ def format_of(path: str | os.PathLike[str], bits: int = 8) -> str:
         raise ValueError(f"output {os.fspath(path)!r} has no ending of a format this program writes; use {known}")
     if bits not in of_suffix:
         known = " or ".join(map(str, of_suffix))
-        remedy = "" if len(of_suffix) > 1 else ", or name a .png file"
+        remedy = "" if len(of_suffix) > 1 else ", or name a .png or .tif file"
         raise ValueError(f"bits={bits} per channel cannot be kept in a {suffix} file; choose {known}{remedy}")
     return of_suffix[bits]
 
 
-def save(picture: Picture, path: str | os.PathLike[str], bits: int = 8, text: Mapping[str, str] | None = None) -> None:
+def save(
+    picture: Picture,
+    path: str | os.PathLike[str],
+    bits: int = 8,
+    text: Mapping[str, str] | None = None,
+    dpi: int | None = None,
+) -> None:
     """Write sRGB, mode RGB or RGBA or floats (H, W, 3 or 4) in [0, 1], in the format of the file's suffix.
 
     `ValueError` as in `format_of` and `encode`.
     """
-    write(encode(picture, format_of(path, bits), text), path)
+    write(encode(picture, format_of(path, bits), text, dpi), path)
 
 
-def encode(picture: Picture, format: str = "png", text: Mapping[str, str] | None = None) -> bytes:
+def encode(
+    picture: Picture, format: str = "png", text: Mapping[str, str] | None = None, dpi: int | None = None
+) -> bytes:
     """sRGB, mode RGB or RGBA or floats (H, W, 3 or 4) in [0, 1] -> the bytes of a file in one of `FORMATS`.
 
-    `text` maps keywords to texts of a PNG. A format without alpha shows the picture on white. "png16" needs floats.
-    `ValueError` for an unknown format, for text that the format cannot keep, and for "png16" of a PIL image.
+    `text` maps keywords to texts of a PNG. A format without alpha shows the picture on white. 16 bits need floats.
+    `dpi` is the resolution in pixels per inch that the file names, where its format keeps one.
+    `ValueError` for an unknown format, for text that the format cannot keep, and for 16 bits of a PIL image.
     """
     if format not in FORMATS:
         raise ValueError(f"format={format!r} is not known; choose from {', '.join(FORMATS)}")
     if text and not FORMATS[format].keeps_text:
         raise ValueError(f"format={format!r} keeps no text; choose png")
+    if FORMATS[format].bits == 16 and isinstance(picture, Image.Image):
+        raise ValueError(f"format={format!r} needs the picture as floats; a PIL image has 8 bits, choose {format[:-2]}")
     chunks = _text_chunks(text or {})
     if format == "png16":
-        return _png16(picture, chunks)
+        return _png16(picture, chunks, dpi)
+    if format in ("tiff", "tiff16"):
+        return _tiff(picture, FORMATS[format].bits, dpi)
     options = {"pnginfo": chunks} if text else {}
+    if dpi and FORMATS[format].keeps_dpi:
+        options["dpi"] = (dpi, dpi)
     rounded = _rounded(picture) if FORMATS[format].keeps_alpha else on_white(_rounded(picture))
     buffer = io.BytesIO()
     rounded.save(buffer, format, icc_profile=SRGB_PROFILE, **_OPTIONS[format], **options)
@@ -140,18 +160,31 @@ def _text_chunks(text: Mapping[str, str]) -> PngInfo:
     return chunks
 
 
-def _png16(pixels: Picture, text: PngInfo) -> bytes:
+def _tiff(picture: Picture, bits: int, dpi: int | None) -> bytes:
+    """TIFF of 8 or 16 bits per channel, compressed without loss. Its bytes depend on the picture alone."""
+    pixels = _integers(picture, 65535).astype(np.uint16) if bits == 16 else np.asarray(_rounded(picture))
+    resolution = {"resolution": (dpi, dpi), "resolutionunit": "INCH"} if dpi else {}
+    extra = ["UNASSALPHA"] if pixels.shape[2] == 4 else []
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer, pixels, photometric="rgb", compression="zlib", predictor=True, extrasamples=extra,
+        iccprofile=SRGB_PROFILE, software=False, metadata=None, **resolution,
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _png16(pixels: np.ndarray, text: PngInfo, dpi: int | None) -> bytes:
     """PNG of 16 bits per channel from floats (H, W, 3 or 4) in [0, 1]."""
-    if isinstance(pixels, Image.Image):
-        raise ValueError("format='png16' needs the picture as floats; a PIL image has 8 bits, write that as png")
     height, width, channels = pixels.shape
     rows = _integers(pixels, 65535).astype(">u2").view(np.uint8).reshape(height, -1)
     filtered = np.full((height, 1 + rows.shape[1]), _UP, np.uint8)  # each row starts with its filter
     filtered[:, 1:] = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))  # modulo 256, as PNG wants
     header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    per_metre = round((dpi or 0) / INCH_M)
     chunks = [
         (b"IHDR", header),
         (b"iCCP", b"sRGB\0\0" + zlib.compress(SRGB_PROFILE)),
+        *([(b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1))] if dpi else []),
         *((kind, content) for kind, content, *_ in text.chunks),
         (b"IDAT", zlib.compress(filtered)),
         (b"IEND", b""),

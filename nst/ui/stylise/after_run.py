@@ -9,8 +9,9 @@ from PIL import Image
 
 from nst.images import pictures, timelapse
 from nst.images.decode import on_white
-from nst.images.encode import FORMATS, encode
+from nst.images.encode import FORMATS, encode, format_of
 from nst.ui.server.events import Updates
+from nst.ui.stylise import comparing
 from nst.ui.stylise.curve import curve_rows
 from nst.ui.stylise.picture import Picture
 from nst.ui.stylise.visit import Visit
@@ -19,8 +20,27 @@ PICTURE_TAB = "picture-tab"
 STILLS = 4  # pictures of a run, side by side, that replace its animation
 PREFERS_STILLS = "(visit, format) => [visit, format, matchMedia('(prefers-reduced-motion: reduce)').matches]"
 
-BUTTONS = ("stylise", "stop", "download", "go_on", "bigger", "compare")  # what changes when a run begins and ends
-DISPLAY = ("picture", "chart", "status", *BUTTONS, "strip")  # what `show` shows
+BUTTONS = (
+    "stylise",
+    "stop",
+    "download",
+    "go_on",
+    "bigger",
+    "print",
+    "paint_print",
+    "compare",
+)  # what changes when a run begins and ends
+ACTING = ("download", "go_on", "bigger", "print", "paint_print")  # buttons that act on the finished picture
+DISPLAY = (
+    "picture",
+    "chart",
+    "status",
+    *BUTTONS,
+    "strip",
+    "zip_all",
+    *comparing.SIDES,
+    "differences",
+)  # what `show` shows
 # In the browser and at once: the run itself ends with its present step, which takes seconds for a large picture.
 STOPPING = "() => [{ __type__: 'update', value: 'Stopping ...', interactive: false }, 'Stopping ...']"
 
@@ -30,7 +50,7 @@ def running_buttons() -> Updates:
     return {
         "stylise": gr.update(visible=False),
         "stop": gr.update(value="Stop", interactive=True, visible=True),
-        **{name: gr.update(interactive=False) for name in ("download", "go_on", "bigger")},
+        **{name: gr.update(interactive=False) for name in ACTING},
     }
 
 
@@ -66,8 +86,9 @@ def show(visit: Visit) -> Updates:
     updates = {
         "stylise": gr.update(visible=True),
         "stop": gr.update(value="Stop", interactive=True, visible=False),
-        "go_on": more,
-        "bigger": more,
+        **dict.fromkeys(ACTING[1:], more),
+        "zip_all": gr.update(interactive=bool(visit.strip)),
+        **comparing.choices(visit),
         "status": visit.said,
         "compare": None,
         "strip": strip(visit),
@@ -106,10 +127,15 @@ def offer_file(visit: Visit) -> Updates:
 def saved(picture: Picture, file_format: str) -> str:
     """Path of the picture as a file; a PNG holds its recipe. One that was stopped has 8 bits at most."""
     if FORMATS[file_format].bits > picture.packed.bits:
-        file_format = "png"
+        file_format = format_of(f"x{FORMATS[file_format].suffixes[0]}", picture.packed.bits)
     text = picture.recipe_text() if FORMATS[file_format].keeps_text else None
-    content = encode(picture.painting().pixels(), file_format, text)
-    return _cached(content, f"stylised{FORMATS[file_format].suffixes[0]}")
+    content = encode(picture.painting().pixels(), file_format, text, picture.request.dpi)
+    return _cached(content, f"{picture.file_name()}{FORMATS[file_format].suffixes[0]}")
+
+
+def zip_all(visit: Visit) -> Updates:
+    """All pictures of the visit as one file."""
+    return {"all_files": _cached(comparing.all_files(visit), "visit.zip")}
 
 
 def _cached(content: bytes, name: str) -> str:
@@ -122,7 +148,9 @@ def show_film(visit: Visit, file_format: str, still: bool) -> Updates:
     if picture is None:
         return {"film": None, "film_download": gr.update(interactive=False)}
     film = picture.film.timelapse()
-    path = _cached(film.encode(file_format), f"time_lapse{timelapse.ANIMATION_FORMATS[file_format].suffix}")
+    path = _cached(
+        film.encode(file_format), f"{picture.file_name()}_time_lapse{timelapse.ANIMATION_FORMATS[file_format].suffix}"
+    )
     shown = _cached(encode(film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
     return {"film": shown, "film_download": gr.update(value=path, interactive=True)}
 

@@ -38,6 +38,7 @@ class RunRequest:
     masks: tuple[Image.Image, ...]
     start: Source | None
     settings: Settings
+    dpi: int | None = None  # of a print
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:

@@ -19,7 +19,7 @@ from nst.settings import QUALITIES
 from nst.ui.server.devices import on_free_device
 from nst.ui.server.events import Updates
 from nst.ui.server.limits import page_limits
-from nst.ui.stylise import after_run
+from nst.ui.stylise import after_run, printing
 from nst.ui.stylise.form import DEFAULTS, RunRequest, run_request
 from nst.ui.stylise.picture import Run
 from nst.ui.stylise.visit import Visit
@@ -141,21 +141,39 @@ def paint(visit: Visit, number: float, file_format: str, *values: Any) -> Iterat
 
 def go_on(visit: Visit, number: float, file_format: str, *values: Any) -> Iterator[Updates]:
     """More steps from the picture on the page, at its size; `values` are those of `stylise`."""
-    yield from _for_visitor(visit, number, file_format, lambda: _from_here(visit, values))
+    yield from _for_visitor(visit, number, file_format, lambda: request_from_here(visit, values))
 
 
 def paint_bigger(visit: Visit, number: float, file_format: str, *values: Any) -> Iterator[Updates]:
     """The picture on the page twice as large, with finer strokes; `values` are those of `stylise`."""
-    yield from _for_visitor(visit, number, file_format, lambda: _from_here(visit, values, times=2))
+    yield from _for_visitor(visit, number, file_format, lambda: request_from_here(visit, values, times=2))
 
 
-def _from_here(visit: Visit, values: Sequence[Any], times: int = 1) -> RunRequest:
+def paint_print(
+    visit: Visit, number: float, file_format: str, length: float, unit: str, dpi: float, *values: Any
+) -> Iterator[Updates]:
+    """The picture on the page at the size of a print; `values` are those of `stylise`."""
+
+    def requested() -> RunRequest:
+        request = request_from_here(visit, values, printing.longer_px(length, unit, dpi))
+        return dataclasses.replace(request, dpi=int(dpi))
+
+    yield from _for_visitor(visit, number, file_format, requested)
+
+
+def show_print(visit: Visit, length: float, unit: str, dpi: float, *values: Any) -> Updates:
+    """What such a print takes."""
+    return printing.plan(visit, length, unit, dpi, lambda px: request_from_here(visit, values, px))
+
+
+def request_from_here(visit: Visit, values: Sequence[Any], px: int | None = None, times: int = 1) -> RunRequest:
+    """A run that starts from the picture on the page, at its size, a multiple of it, or with this longer side."""
     picture = visit.present
     if picture is None:
         raise ValueError("there is no picture of yours yet to continue from; press Stylise first")
     start = picture.uncoloured()
     given = {**dict(zip(PARAMETERS, values, strict=True)), "start": start, "original_size": False}
-    given["size"] = min(times * max(start.size), page_limits().size)
+    given["size"] = px or min(times * max(start.size), page_limits().size)
     return run_request(given, pyramid=False, steps=QUALITIES[given["quality"]][1])
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gradio as gr
 
+from nst import grid
 from nst.images import timelapse
 from nst.images.encode import FORMATS
+from nst.images.print_size import RESOLUTIONS
+from nst.settings import CHOICES
 from nst.ui.server import examples
 from nst.ui.server.events import IN_BROWSER, Components
+from nst.ui.stylise import comparing, variants
 from nst.ui.stylise.after_run import PICTURE_TAB
 from nst.ui.stylise.curve import COLUMNS, LEVEL_COLOUR, LEVEL_MARK, SERIES_COLOURS, SHOWN_AT_FIRST, curve_of_csv
-from nst.ui.stylise.variants import STRENGTHS, VARIANTS
+from nst.ui.stylise.variants import FIRST
 from nst.ui.stylise.visit import MOST
 
 OPTIONS_TAB = "options-tab"
@@ -55,14 +59,35 @@ def _take_away() -> Components:
         share = gr.Button("Share", elem_id="share", **look)
         go_on = gr.Button("Continue", interactive=False, elem_id="go-on", **look)
         bigger = gr.Button("Bigger: 2 x", interactive=False, elem_id="bigger", **look)
+        prints = gr.Button("Print ...", interactive=False, elem_id="print", **look)
     share.click(None, download, None, js=SHARE, **IN_BROWSER)
-    return Components(format=format, download=download, go_on=go_on, bigger=bigger)
+    buttons = Components(format=format, download=download, go_on=go_on, bigger=bigger, print=prints)
+    return buttons | _print_panel()
+
+
+def _print_panel() -> Components:
+    """A size on paper, and what a picture of that size takes; unfolded by the button Print."""
+    with gr.Column(elem_id="print-panel"), gr.Row():
+        units = [("cm", "cm"), ("inches", "in")]
+        resolutions = [(f"{dpi} dpi: {words}", dpi) for dpi, words in RESOLUTIONS.items()]
+        length = gr.Number(15, minimum=1, label="Longer side", min_width=90, elem_id="print-side")
+        unit = gr.Radio(units, value="cm", label="Unit", min_width=120, elem_id="print-unit")
+        dpi = gr.Dropdown(resolutions, value=300, label="Resolution", min_width=140, elem_id="print-dpi")
+        begin = gr.Button("Paint for print", variant="primary", size="md", interactive=False, elem_id="paint-print")
+        plan = gr.Markdown("", container=False, elem_id="print-plan")
+    return Components(print_side=length, print_unit=unit, print_dpi=dpi, paint_print=begin, print_plan=plan)
 
 
 def _strip() -> Components:
     """The strip of this visit's pictures. Its height is that of one row, also while it is empty."""
     with gr.Column(elem_id="strip"):
-        gr.Markdown("**This visit.** Your pictures appear here; choose one to see it again with its settings.")
+        with gr.Row(elem_id="strip-head"):
+            gr.Markdown(
+                "**This visit.** Your pictures appear here. Choose one to see it again with its settings; *Compare* "
+                "sets any two side by side."
+            )
+            zip_all = gr.Button("Download all", size="sm", min_width=110, scale=0, interactive=False, elem_id="zip-all")
+            all_files = gr.DownloadButton(visible="hidden", elem_id="all-files")
         pictures = gr.Gallery(
             show_label=False,
             columns=MOST // 2,
@@ -74,7 +99,7 @@ def _strip() -> Components:
             interactive=False,
             elem_id="visit",
         )
-    return Components(strip=pictures)
+    return Components(strip=pictures, zip_all=zip_all, all_files=all_files)
 
 
 def _picture(result: str) -> Components:
@@ -92,11 +117,18 @@ def _picture(result: str) -> Components:
 
 
 def _compare(photo: str, result: str) -> Components:
+    """Two pictures with a slider between them, which ones, and what differs."""
     with gr.Tab("Compare", elem_id="compare-tab"):
+        with gr.Row(elem_id="sides"):
+            photo_only = [("the photo", comparing.PHOTO)]
+            left = gr.Dropdown(photo_only, value=comparing.PHOTO, label="Left", min_width=120, elem_id="compare-left")
+            example = [("the example", ""), *photo_only]
+            right = gr.Dropdown(example, value="", label="Right", min_width=120, elem_id="compare-right")
         slider = gr.ImageSlider(
             (photo, result), show_label=False, interactive=False, format="jpeg", buttons=[], elem_id="compare"
         )
-    return Components(compare=slider)
+        differences = gr.Markdown("", container=False, elem_id="differences")
+    return Components(compare=slider, left=left, right=right, differences=differences)
 
 
 def _film() -> Components:
@@ -117,24 +149,32 @@ def _film() -> Components:
 
 
 def _options() -> Components:
-    with gr.Tab("Options", id=OPTIONS_TAB, elem_id=OPTIONS_TAB):
+    """The panel of small pictures over one or two settings."""
+    settings = [(words, name) for name, words in variants.VARYING.items()]
+    box = {"max_lines": 1, "min_width": 120}
+    with gr.Tab("Options", id=OPTIONS_TAB, elem_id=OPTIONS_TAB) as tab:
         gr.Markdown(
-            f"{len(VARIANTS)} small pictures: weaker to stronger, with fine and with broad strokes. Choose one to take "
-            "its settings."
+            "Small pictures side by side: see what one or two settings do. Click a picture to take its settings."
         )
-        begin = gr.Button("Show me options", elem_id="show-options")
-        grid = gr.Gallery(
-            show_label=False,
-            columns=len(STRENGTHS),
-            allow_preview=False,
-            format="jpeg",
-            buttons=[],
-            interactive=False,
-            object_fit="contain",
-            elem_id="options",
-        )
-        stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop-options")
-    return Components(options=grid, stop_options=stop, show_options=begin)
+        with gr.Row(elem_id="axes"):
+            across = gr.Dropdown(settings, value=FIRST["across"], label="Across", min_width=120, elem_id="across")
+            across_values = gr.Textbox(FIRST["across_values"], label="Values across", elem_id="across-values", **box)
+            downs = [("nothing", variants.NOTHING), *settings]
+            down = gr.Dropdown(downs, value=FIRST["down"], label="Down", min_width=120, elem_id="down")
+            down_values = gr.Textbox(FIRST["down_values"], label="Values down", elem_id="down-values", **box)
+            px = gr.Slider(*variants.OPTION_PX, grid.SIZE_PX, step=32, label="Longer side, px", min_width=120)
+            quality = gr.Dropdown(list(CHOICES["quality"]), value="draft", label="Quality of each", min_width=110)
+        with gr.Row(elem_id="paint-options"):
+            begin = gr.Button("Show me options", variant="primary", size="md", elem_id="show-options")
+            stop = gr.Button("Stop", variant="stop", size="md", visible=False, elem_id="stop-options")
+            file = gr.DownloadButton("Download all as one PNG", size="md", interactive=False, elem_id="options-file")
+        expected = gr.Markdown("", container=False, elem_id="options-expected")
+        shown = gr.HTML("", js_on_load=variants.CLICKS, elem_id="options")
+    chosen = {"across": across, "across_values": across_values, "down": down, "down_values": down_values}
+    return Components(
+        **chosen, option_px=px, option_quality=quality, show_options=begin, stop_options=stop, options=shown,
+        options_file=file, options_expected=expected, options_tab=tab,
+    )  # fmt: skip
 
 
 def _chart(costs: str) -> Components:

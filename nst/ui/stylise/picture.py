@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from nst.transfer import result_so_far
 from nst.ui.server.events import Updates
 from nst.ui.stylise import status_text
 from nst.ui.stylise.curve import curve_rows
-from nst.ui.stylise.form import RunRequest
+from nst.ui.stylise.differences import caption, name_of
+from nst.ui.stylise.form import PAGE_DEFAULTS, RunRequest
 
 THUMBNAIL_PX = 160
 BYTES_OF_STEP = 1000  # memory of one `Costs`, with its numbers by layer
@@ -62,15 +64,16 @@ class Picture:
     notice: str = ""
     made_s: float = field(default_factory=time.monotonic)
     why_gone: str = ""  # once it is dropped
+    number: int = field(default_factory=itertools.count(1).__next__)  # of the process, to name it by
 
     @classmethod
     def of(cls, run: Run, result: Result) -> Picture:
         packed = Packed.of(result.painting, 8 if result.stopped == "stopped" else 16)
         seen = on_white(result.image)
         thumbnail = scaled(seen, result_size(seen, THUMBNAIL_PX))
-        caption = f"{seen.width} x {seen.height}, beta {result.settings.beta:g}"
+        words = caption(run.request.styles, result.settings, PAGE_DEFAULTS)
         result, film = dataclasses.replace(result, painting=None), Film.of(run.film)
-        return cls(run.request, result, packed, film, thumbnail, caption, run.started.steps, run.notice)
+        return cls(run.request, result, packed, film, thumbnail, words, run.started.steps, run.notice)
 
     def painting(self) -> Painting:
         """The painting in the colours that were chosen last. `ValueError` says that it was dropped."""
@@ -93,6 +96,10 @@ class Picture:
             self, result=result, packed=dataclasses.replace(packed, colour=method, amount=amount)
         )
 
+    def file_name(self) -> str:
+        """The names of photo and styles, without a suffix."""
+        return "_".join(map(name_of, (self.request.photo, *self.request.styles)))
+
     def recipe_text(self) -> Mapping[str, str]:
         """The recipe that a PNG of this picture holds."""
         return recipe.text(recipe.Recipe.of(self.result, self.request.fingerprints))
@@ -101,7 +108,7 @@ class Picture:
         """How it was painted, in a sentence."""
         if self.result.stopped == "stopped":
             steps = f"step {len(self.result.history)} of {self.planned}"
-            return f"Stopped at {steps}. The picture so far is your result.{self.notice}  \n{self.result.compute}"
+            return f"Stopped at {steps}. The picture so far is your result.{self.notice}"
         return status_text.summary(self.result) + self.notice
 
     def drop(self, why: str) -> None:

@@ -10,11 +10,21 @@ from gradio.events import Dependency
 
 from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, on_device
 from nst.ui.server.uploads import show_upload
-from nst.ui.stylise import after_run, expected_time, gallery, handlers, presets, share, tabs, variants
+from nst.ui.stylise import (
+    after_run,
+    comparing,
+    expected_time,
+    gallery,
+    handlers,
+    presets,
+    printing,
+    share,
+    tabs,
+    variants,
+)
 from nst.ui.stylise.controls import EXTREMES, show_recurring
 from nst.ui.stylise.form import PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
-from nst.ui.stylise.outputs import OPTIONS_TAB
 from nst.ui.stylise.zerogpu import on_zerogpu
 
 # Stylise and Stop take each other's place. Move the focus with them, or the browser moves it to the top of the page.
@@ -23,6 +33,10 @@ KEEP_FOCUS = """() => setTimeout(() => {
     const buttons = [...document.querySelectorAll("#stop-button, #stylise-button")];
     buttons.find(button => button.offsetParent)?.focus({ preventScroll: true });
 }, 50)"""
+
+# The file is there once the hidden button has it.
+TAKE_ALL = "() => setTimeout(() => document.querySelector('#all-files').click(), 200)"
+UNFOLD_PRINT = "() => { document.querySelector('#print-panel').classList.toggle('unfolded'); }"
 
 
 def connect(
@@ -60,17 +74,18 @@ def _connect_runs(tab: Components, extremes: Mapping[str, gr.Button]) -> list[De
         runs.append(_connect_run(tab, chosen.then, handlers.paint))
     for name, handler in {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}.items():
         runs.append(_connect_run(tab, tab[name].click, handler))
+    runs.append(_connect_run(tab, tab["paint_print"].click, handlers.paint_print, *printing.CHOICES))
     _connect_stop(tab, runs)
     return runs
 
 
-def _connect_run(tab: Components, trigger: Callable, handler: Callable) -> Dependency:
-    """Let a trigger start a run, which shows all of itself, its end included."""
+def _connect_run(tab: Components, trigger: Callable, handler: Callable, *more: str) -> Dependency:
+    """Let a trigger start a run, which shows all of itself, its end included. `more` are inputs of its own."""
     waiting = tab.call(
         trigger, after_run.show_waiting, ("visit",), (*after_run.BUTTONS, "status", "views", "number"), **AT_ONCE
     )
     waiting.then(None, js=KEEP_FOCUS, **IN_BROWSER)
-    inputs = ("visit", "number", "format", *PARAMETERS)
+    inputs = ("visit", "number", "format", *more, *PARAMETERS)
     how = {"api_visibility": "private", "trigger_mode": "multiple", **on_device()}
     run = tab.call(waiting.then, handler, inputs, after_run.DISPLAY, **how)
     for outcome in (run.success, run.failure):
@@ -93,13 +108,18 @@ def _serve(tab: Components) -> None:
 
 
 def _connect_variants(tab: Components) -> Dependency:
-    """The grid of variants: painted on the device, stopped by its own button; a click takes a variant's settings."""
-    open_tab = {"views": gr.update(selected=OPTIONS_TAB)}
-    tab.call(tab["show_options"].click, lambda: open_tab, (), open_tab, **AT_ONCE)
+    """The grid of small pictures: painted on the device, stopped by its own button; a click takes a cell's settings."""
+    inputs = (*variants.CHOICES, *PARAMETERS)
     paint = on_zerogpu(variants.paint, variants.needed_s)
-    run = tab.call_on_device("show_options", "stop_options", paint, PARAMETERS, ("options", "status"))
-    taken = ("strength", "beta", "style_scale", "status")
-    tab.call(tab["options"].select, variants.take, ("alpha",), taken, **AT_ONCE)
+    run = tab.call_on_device("show_options", "stop_options", paint, inputs, ("options", "status", "options_file"))
+    tab.call(tab["options"].select, variants.take, ("alpha",), variants.TAKEN, **AT_ONCE)
+    for axis in ("across", "down"):
+        values = f"{axis}_values"
+        tab.call(tab[axis].input, partial(variants.fill, axis), (axis,), (values,), **AT_ONCE)
+    beginnings = [tab["options_tab"].select, *(tab[name].change for name in variants.CHOICES)]
+    asked = partial(gr.on, beginnings)
+    expected = ("options_expected",)
+    tab.call(asked, variants.show_estimate, inputs, expected, trigger_mode="always_last", **AT_ONCE)
     return run
 
 
@@ -116,6 +136,15 @@ def _connect_results(tab: Components) -> None:
             js=after_run.PREFERS_STILLS,
             **AT_ONCE,
         )
+    for side in comparing.SIDES:
+        inputs = ("visit", *comparing.SIDES)
+        tab.call(tab[side].input, comparing.compare, inputs, ("compare", "differences"), **AT_ONCE)
+    zipped = tab.call(tab["zip_all"].click, after_run.zip_all, ("visit",), ("all_files",), **AT_ONCE)
+    zipped.success(None, js=TAKE_ALL, **IN_BROWSER)
+    planned = partial(gr.on, [tab["print"].click, *(tab[name].change for name in printing.CHOICES)])
+    inputs = ("visit", *printing.CHOICES, *PARAMETERS)
+    tab.call(planned, handlers.show_print, inputs, ("print_plan",), trigger_mode="always_last", **AT_ONCE)
+    tab["print"].click(None, js=UNFOLD_PRINT, **IN_BROWSER)
     colours = ("colour", "colour_amount", "colour_when")
     for name in colours:
         tab.call(
