@@ -328,7 +328,7 @@ def test_unreadable_photo_gives_one_line_and_two(file: str, folder: Path, capsys
     assert_one_line(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("output", ["out", "out.txt", "out.psd", "out.tif", "missing/out.png", "taken.png"])
+@pytest.mark.parametrize("output", ["out", "out.txt", "out.psd", "out.tga", "missing/out.png", "taken.png"])
 def test_output_that_cannot_be_written_is_refused_before_the_run(output: str, folder: Path, asked, capsys) -> None:
     (folder / "taken.png").mkdir()
     assert run("-o", output) == 2
