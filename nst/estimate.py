@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+from cachetools import LRUCache
 from PIL import Image
 
 from nst import memory
@@ -32,7 +32,12 @@ FIXED_PX = {"cpu": (STEP_OVERHEAD_PX, 0), "cuda": (180_000, 10_000_000)}
 # Settings that decide the time of a step of given pixels, besides the layers.
 KIND = ("statistic", "optimiser", "pooling", "backbone", "device", "precision")
 TIMES_TILED = 1.2  # factor of a step's time when the network sees the picture in tiles
+STEADY = 1.3  # times the fastest step, of the median step: with more, other programs had the processor as well
+PACES: LRUCache[tuple, float] = LRUCache(32)  # seconds per pixel of a step, by kind
 MEASURING = threading.Lock()  # one measurement at a time: two would slow each other
+
+# Asked before a measurement: None forbids it. Asked after it, the answer says whether nothing has disturbed it.
+Watch = Callable[[], Callable[[], bool] | None]
 
 
 def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
@@ -42,18 +47,24 @@ def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
 
 
 def seconds(
-    levels: Sequence[Level], settings: Settings, earlier: Result | None = None, pace: float | None = None
-) -> float:
+    levels: Sequence[Level],
+    settings: Settings,
+    earlier: Result | None = None,
+    pace: float | None = None,
+    watch: Watch = lambda: lambda: True,
+) -> float | None:
     """Expected time of these levels, s, from an earlier run whose steps are of the same kind, else from a measurement.
 
-    Each kind is measured once. `pace`, seconds per pixel of a step, is for GPUs on which nothing can be measured.
+    Each kind is measured once; None when `watch` forbids it. `pace`, seconds per pixel of a step, is for GPUs on which
+    nothing can be measured.
     """
     device = "cuda" if pace else _device(settings)
     if earlier and earlier.stopped == "completed" and _kind(earlier.settings) == _kind(settings):
         pace = earlier.seconds / _work(levels_of(earlier.image, earlier.settings), earlier.settings, device)
     elif pace is None:
-        with MEASURING:
-            pace = _measured_pace(*_kind(settings))
+        pace = _pace(_kind(settings), watch)
+        if pace is None:
+            return None
     return min(pace * _work(levels, settings, device), settings.max_seconds or math.inf)
 
 
@@ -64,12 +75,14 @@ def largest_size(
     sizes: Iterable[int],
     earlier: Result | None = None,
     pace: float | None = None,
+    watch: Watch = lambda: lambda: True,
 ) -> int | None:
     """The largest of these longer sides, px, whose run takes `most_s` seconds at most; None if no run does."""
     best = None
     for size in sizes:
         wanted = replace(settings, size=size, max_seconds=None)
-        if seconds(levels_of(picture, wanted), wanted, earlier, pace) <= most_s:
+        expected_s = seconds(levels_of(picture, wanted), wanted, earlier, pace, watch)
+        if expected_s is not None and expected_s <= most_s:
             best = max(size, best or 0)
     return best
 
@@ -105,9 +118,24 @@ def _work(levels: Sequence[Level], settings: Settings, device: str) -> float:
     return total
 
 
-@lru_cache(maxsize=32)
-def _measured_pace(layers: tuple[str, ...], *kind: str) -> float:
-    """Seconds per pixel of a step of this kind, measured in a small run."""
+def _pace(kind: tuple, watch: Watch) -> float | None:
+    """Seconds per pixel of a step of this kind, measured once; None when it was not and `watch` forbids it."""
+    if (known := PACES.get(kind)) is not None:
+        return known
+    with MEASURING:
+        if (known := PACES.get(kind)) is not None:
+            return known
+        undisturbed = watch()
+        if undisturbed is None:
+            return None
+        pace, steady = _measured_pace(*kind)
+        if steady and undisturbed():
+            PACES[kind] = pace
+        return pace
+
+
+def _measured_pace(layers: tuple[str, ...], *kind: str) -> tuple[float, bool]:
+    """Seconds per pixel of a step of this kind, measured in a small run, and whether its steps took equal times."""
     weights = dict.fromkeys(layers, 1.0)
     chosen = Settings(content_layers=weights, style_layers=weights, pyramid=False, **dict(zip(KIND, kind, strict=True)))
     device = _device(chosen)
@@ -117,5 +145,6 @@ def _measured_pace(layers: tuple[str, ...], *kind: str) -> float:
     steps = sorted(after.seconds - before.seconds for before, after in pairwise(history))
     # On a CPU take the fastest step, which other programs disturbed least. On a GPU take the median, because several
     # steps' costs may arrive at once.
-    step_s = steps[0] if device == "cpu" else steps[len(steps) // 2]
-    return step_s / (size**2 + FIXED_PX[device][0])
+    median_s = steps[len(steps) // 2]
+    step_s = steps[0] if device == "cpu" else median_s
+    return step_s / (size**2 + FIXED_PX[device][0]), device != "cpu" or median_s <= STEADY * steps[0]

@@ -33,9 +33,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
 
     monkeypatch.setattr(estimate, "stylise", stylise)
     monkeypatch.setattr(estimate, "_device", lambda settings: "cpu")
-    estimate._measured_pace.cache_clear()
+    estimate.PACES.clear()
     yield measured
-    estimate._measured_pace.cache_clear()
+    estimate.PACES.clear()
 
 
 def seconds_of_step(height: int, width: int) -> float:
@@ -126,3 +126,28 @@ def test_tiles_take_longer(photo: Image.Image) -> None:
     tiled = dataclasses.replace(settings, tile_px=64)
     whole_s, tiled_s = (estimate.seconds(estimate.levels_of(photo, s), s, pace=1e-6) for s in (settings, tiled))
     assert tiled_s == pytest.approx(estimate.TIMES_TILED * whole_s)
+
+
+def test_nothing_is_measured_when_it_would_disturb_a_run(photo: Image.Image, machine: list[Settings]) -> None:
+    settings = Settings(size=64, pyramid=False, steps=3)
+    levels = estimate.levels_of(photo, settings)
+    assert estimate.seconds(levels, settings, watch=lambda: None) is None
+    assert estimate.largest_size(photo, settings, 60.0, (64, 128), watch=lambda: None) is None
+    assert not machine
+    expected_s = estimate.seconds(levels, settings)
+    assert estimate.seconds(levels, settings, watch=lambda: None) == expected_s, "what is known is told at any time"
+
+
+def test_a_pace_that_was_measured_under_load_is_told_but_not_kept(
+    photo: Image.Image, machine: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(size=64, pyramid=False, steps=3)
+    levels = estimate.levels_of(photo, settings)
+    assert estimate.seconds(levels, settings, watch=lambda: lambda: False) == pytest.approx(seconds_of_run(levels))
+    assert len(machine) == 1, "a run has begun meanwhile"
+    uneven = itertools.accumulate((1.0, 0.3, 0.1, 0.3, 0.3, 0.2))
+    history = [SimpleNamespace(seconds=s) for s in uneven]
+    monkeypatch.setattr(estimate, "stylise", lambda *_: machine.append(settings) or SimpleNamespace(history=history))
+    for times in (2, 3):
+        assert estimate.seconds(levels, settings) is not None
+        assert len(machine) == times, "other programs had the processor"

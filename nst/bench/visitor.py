@@ -56,15 +56,18 @@ def picture(quick: bool) -> Iterator[Row]:
 
 
 @contextmanager
-def served(**more: str) -> Iterator[tuple[str, int]]:
-    """Run `nst page` on a free port with `more` environment variables; yield address and process id once it answers."""
+def served(log: int | None = None, **more: str) -> Iterator[tuple[str, int]]:
+    """Run `nst page` on a free port with `more` environment variables; yield address and process id once it answers.
+
+    `log` is the file that the page's errors are written to.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), **more}
     address = f"http://127.0.0.1:{port}/"
     server = subprocess.Popen(
-        [sys.executable, "-m", "nst", "page"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "nst", "page"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=log
     )
     try:
         for _ in range(1200):

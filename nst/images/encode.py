@@ -128,6 +128,8 @@ def write(content: bytes, path: str | os.PathLike[str]) -> None:
     try:
         with part.open("xb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut after the move could leave an empty file
         part.replace(target)
     except BaseException:  # KeyboardInterrupt as well
         part.unlink(missing_ok=True)

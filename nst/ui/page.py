@@ -14,7 +14,9 @@ from nst.ui.explain.layout import build as build_style_tab
 from nst.ui.server import examples
 from nst.ui.server.gate import Gate
 from nst.ui.server.limits import page_limits
+from nst.ui.server.uploads import refuse_wrong_kinds
 from nst.ui.stylise.curve import switches_css
+from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.layout import build as build_stylise_tab
 
 HERE = Path(__file__).parent
@@ -26,8 +28,7 @@ def build() -> gr.Blocks:
     """The whole page, not yet served. `ValueError` when a variable of the environment holds no legal limit."""
     page_limits.cache_clear()  # read the environment of this page
     limits = page_limits()
-    sweep_s = (limits.keep_s // 2, limits.keep_s)  # how often files are deleted, and their age
-    with gr.Blocks(title="Neural style transfer", analytics_enabled=False, delete_cache=sweep_s) as page:
+    with gr.Blocks(title="Neural style transfer", analytics_enabled=False) as page:
         gr.HTML('<a class="skip" href="#stylise-button">To the button Stylise</a>', elem_id="skip")
         with gr.Row(elem_id="heading"):
             gr.Markdown("# Neural style transfer\nRepaint a photo in the style of another picture.", elem_id="title")
@@ -38,6 +39,10 @@ def build() -> gr.Blocks:
             build_style_tab(stylise_tab)
         gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
+    named = {stylise_tab[name] for name in PARAMETERS}  # they refuse by their name
+    others = {block for function in page.fns.values() for block in function.inputs} - named
+    for block in others:
+        refuse_wrong_kinds(block, getattr(block, "label", None) or "A value")
     # `api_open=False` refuses calls past the queue. One place more than the limit, so that the gate refuses first.
     page.queue(max_size=limits.queue + 1, api_open=False)
     return page
@@ -54,6 +59,7 @@ def launch_options() -> dict[str, Any]:
         "allowed_paths": examples.folders(),
         "show_error": False,
         "enable_monitoring": False,
+        "run_history": False,  # it would write to accounts elsewhere; the page shows the pictures of a visit itself
         "max_file_size": f"{page_limits().upload_mb}mb",
         "app_kwargs": {"middleware": [Middleware(Gate)]},
         "footer_links": ["api"],

@@ -5,11 +5,17 @@ from __future__ import annotations
 import sys
 
 from nst.bench.__main__ import measured
-from tests.load import crowd, fuzz, soak, visits
+from tests.load import crowd, fuzz, hostile, soak, visits
 
-SECTIONS = {"fuzz": fuzz.fuzz, "load": crowd.load, "soak": soak.soak, "visits": visits.visits}
-QUICK_SECTIONS = ("fuzz", "load")
-FAULTS = ("faults", "crashes", "hung")  # counts that must be 0
+SECTIONS = {
+    "fuzz": fuzz.fuzz,
+    "load": crowd.load,
+    "hostile": hostile.hostile,
+    "soak": soak.soak,
+    "visits": visits.visits,
+}
+QUICK_SECTIONS = ("fuzz", "load", "hostile")
+FAULTS = ("faults", "crashes", "hung", "tracebacks", "downloads", "silent", "over_limit")  # counts that must be 0
 
 
 def main() -> int:

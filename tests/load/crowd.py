@@ -35,7 +35,7 @@ async def _crowd(address: str, clients: int, arrive_s: float, size: int) -> Row:
         usual = {**usual_request(client), "size": size}
     async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, limits=httpx.Limits()) as client:
         stop = asyncio.Event()
-        watch = asyncio.create_task(_static_seconds(client, stop))
+        watch = asyncio.create_task(static_seconds(client, stop))
         marks: list[tuple[float, str, int]] = []
         visits = [_visit(client, usual, number, arrive_s * number / clients, marks) for number in range(clients)]
         ends = Counter(await asyncio.gather(*visits))
@@ -60,12 +60,12 @@ async def _visit(client: Any, usual: dict[str, Any], number: int, wait_s: float,
     if joined.status_code != 200:
         return "refused" if joined.status_code == 429 and "Busy" in joined.text else "hung"
     try:
-        return await asyncio.wait_for(_follow(client, session, number, marks), PATIENCE_S)
+        return await asyncio.wait_for(follow(client, session, number, marks), PATIENCE_S)
     except asyncio.TimeoutError:
         return "hung"
 
 
-async def _follow(client: Any, session: str, number: int, marks: list) -> str:
+async def follow(client: Any, session: str, number: int, marks: list) -> str:
     """Read the stream of one run until it ends -> how. Every third client leaves at its third frame."""
     frames, saw_position = 0, False
     async with client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
@@ -87,7 +87,7 @@ async def _follow(client: Any, session: str, number: int, marks: list) -> str:
     return "hung"
 
 
-async def _static_seconds(client: Any, stop: asyncio.Event) -> list[float]:
+async def static_seconds(client: Any, stop: asyncio.Event) -> list[float]:
     """Times in which a small static file is answered, until `stop` is set, s."""
     seconds = []
     while not stop.is_set():

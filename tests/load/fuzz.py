@@ -114,7 +114,8 @@ def _fuzz_requests(count: int) -> Row:
     import httpx
 
     ends, slowest_s = Counter(), 0.0
-    environment = {"NST_STARTS_PER_MINUTE": "100000", "NST_MAX_SECONDS": "1", "NST_MAX_SIZE": "256"}
+    environment = {"NST_STARTS_PER_MINUTE": "100000", "NST_UPLOADS_PER_MINUTE": "100000", "NST_MAX_SECONDS": "1"}
+    environment["NST_MAX_SIZE"] = "256"
     with served(**environment) as (address, _), httpx.Client(base_url=address, timeout=90) as client:
         usual = usual_request(client)
         ends[_end_of(client, usual)] += 1  # a legal request, which should be accepted

@@ -23,7 +23,8 @@ def soak(quick: bool) -> Iterator[Row]:
 
 def censuses(runs: int, every: int = EVERY) -> Iterator[Row]:
     """A census after each group of `every` runs through the API."""
-    with served(NST_STARTS_PER_MINUTE="100000", NST_MAX_SIZE="256") as (address, pid):
+    many = {"NST_STARTS_PER_MINUTE": "100000", "NST_UPLOADS_PER_MINUTE": "100000"}
+    with served(**many, NST_MAX_SIZE="256") as (address, pid):
         first: Row = {}
         for done in range(every, runs + 1, every):
             _visit(address, every)

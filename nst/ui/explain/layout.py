@@ -9,13 +9,13 @@ import gradio as gr
 from nst.explain import channels, look
 from nst.ui.explain import views
 from nst.ui.explain.heatmaps import SCALES
-from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components
+from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components
 from nst.ui.stylise.zerogpu import on_zerogpu
 
 HERE = Path(__file__).parent
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 FIRST_LAYER = "relu3_1"  # strokes: 256 channels, quick to compute and easy to understand
-LAST_CHANGE = {**AT_ONCE, "trigger_mode": "always_last"}  # of several quick changes only the last is answered
+LAST_CHANGE = {**SMALL_WORK, "trigger_mode": "always_last"}  # of several quick changes only the last is answered
 FROM_FIRST_TAB = ("photo", "style", "visit")  # components that hold the pictures
 
 # A click on a cell of Plotly's heat map sets the two numbers below it.

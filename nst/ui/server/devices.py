@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from typing import Concatenate, ParamSpec, TypeVar
 
 from nst.device import device_names
+from nst.ui.server.visitors import Windows
 
 Rest = ParamSpec("Rest")
 Item = TypeVar("Item")
@@ -22,19 +24,44 @@ class Devices:
         self.free: queue.SimpleQueue[str] = queue.SimpleQueue()
         for name in names:
             self.free.put(name)
+        self.lock = threading.Lock()
+        self.at_work = self.begun = 0  # runs now, and runs since the start
 
     def take(self) -> str:
-        return self.names[0] if self.size == 1 else self.free.get()
+        name = self.names[0] if self.size == 1 else self.free.get()
+        with self.lock:
+            self.at_work += 1
+            self.begun += 1
+        return name
 
     def give_back(self, name: str) -> None:
+        with self.lock:
+            self.at_work -= 1
         if self.size > 1:
             self.free.put(name)
+
+    def watch(self) -> Callable[[], bool] | None:
+        """None while a run is on. Else a function that says whether none has begun since."""
+        with self.lock:
+            begun = self.begun
+            return None if self.at_work else lambda: self.begun == begun
 
 
 @functools.cache
 def devices() -> Devices:
     """Those of this machine. The first call asks CUDA, so no module calls it when it is imported."""
     return Devices(device_names())
+
+
+MEASURED = Windows()  # small runs that measure a pace, of all visitors together
+MOST_MEASURED = 6  # per minute; each takes the device for about a second
+
+
+def may_measure() -> Callable[[], bool] | None:
+    """Allow the forecast of a visitor to measure a pace, while no run is on; see `estimate.Watch`."""
+    undisturbed = devices().watch()
+    refused = undisturbed is None or MEASURED.wait_s({"everyone": MOST_MEASURED})
+    return None if refused else undisturbed
 
 
 def on_free_device(run: Callable[Concatenate[str, Rest], Iterator[Item]]) -> Callable[Rest, Iterator[Item]]:

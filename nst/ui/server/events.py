@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
@@ -14,17 +15,25 @@ from gradio.events import Dependency
 
 from nst.ui.server.devices import devices
 
+log = logging.getLogger(__name__)
+FAILED = "Something went wrong on the server. Please load the page again."
+
 # What a handler returns, or yields while it works: values by the names of components. The others stay as they are.
 Updates = dict[str, Any]
 
-# For handlers that do not compute: they answer at once, outside the queue, and are no endpoint for programs.
-AT_ONCE = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+# Classes of work, by which the gate counts and limits the page's events. gradio carries them as `concurrency_id`.
+DEVICE_ID, SMALL_WORK_ID, AT_ONCE_ID = "device", "small work", "at once"
+
 IN_BROWSER = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # JavaScript alone
+# For handlers that compute for less than 5 ms: they answer outside the queue, and are no endpoint for programs.
+AT_ONCE = {**IN_BROWSER, "concurrency_id": AT_ONCE_ID}
+# For handlers that compute for longer, but do not run on the device: the gate lets two of them work at a time.
+SMALL_WORK = {**IN_BROWSER, "concurrency_id": SMALL_WORK_ID}
 
 
 def on_device() -> dict[str, Any]:
     """For handlers that run on a device: one run at a time on each, because a run uses the whole device."""
-    return {"concurrency_limit": devices().size, "concurrency_id": "device", "show_progress": "hidden"}
+    return {"concurrency_limit": devices().size, "concurrency_id": DEVICE_ID, "show_progress": "hidden"}
 
 
 class Components(dict[str, Block]):
@@ -66,7 +75,14 @@ def _by_component(handler: Callable, outputs: dict[str, Block]) -> Callable:
 
     @functools.wraps(handler)
     def answer(*values: Any) -> dict[Any, Any]:
-        return renamed(handler(*values))
+        try:
+            updates = handler(*values)
+        except gr.Error:
+            raise
+        except Exception:
+            log.exception("a handler of the page failed")
+            raise gr.Error(FAILED, print_exception=False) from None
+        return renamed(updates)
 
     @functools.wraps(handler)
     def answers(*values: Any) -> Iterator[dict[Any, Any]]:

@@ -17,7 +17,7 @@ def keep_apart() -> str:
     SIGTERM also ends a run at once: Python would otherwise wait for the thread that computes.
     """
     folder = new_folder(os.environ.get("GRADIO_TEMP_DIR"))
-    os.environ["GRADIO_TEMP_DIR"] = folder
+    os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder  # also for the parts of an upload that breaks off
     owner = os.getpid()
 
     def remove() -> None:

@@ -15,21 +15,34 @@ from typing import Any
 from nst import Settings
 from nst.settings import LIMITS
 
+SWITCH = {"on": True, "off": False}
+
 
 def _limit(default: int, variable: str, low: int, high: int) -> Any:
     return field(default=default, metadata={"variable": variable, "range": (low, high)})
 
 
+def _switch(default: bool, variable: str) -> Any:
+    return field(default=default, metadata={"variable": variable})
+
+
 @dataclass(frozen=True)
 class PageLimits:
-    """Whole numbers that hold for every visitor."""
+    """What holds for every visitor."""
 
     size: int = _limit(2048, "NST_MAX_SIZE", 256, LIMITS.size)  # px, longer side of the result
     run_s: int = _limit(600, "NST_MAX_SECONDS", 1, 86_400)  # s, then a run ends with the picture so far
     queue: int = _limit(20, "NST_QUEUE", 1, 1000)  # runs that wait for the device
     starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # runs that one session starts per minute
-    address_factor: int = _limit(4, "NST_SESSIONS_PER_ADDRESS", 1, 1000)  # times `starts`: an office shares an address
+    address_factor: int = _limit(
+        4, "NST_SESSIONS_PER_ADDRESS", 1, 1000
+    )  # times a session's: an office shares an address
     upload_mb: int = _limit(30, "NST_UPLOAD_MB", 1, 1000)  # MB, one file
+    uploads: int = _limit(60, "NST_UPLOADS_PER_MINUTE", 1, 100_000)  # files of a visitor per minute
+    uploads_mb: int = _limit(100, "NST_UPLOAD_MB_PER_MINUTE", 1, 100_000)  # MB of a visitor per minute
+    work: int = _limit(300, "NST_WORK_PER_MINUTE", 1, 100_000)  # small work that one session asks for per minute
+    disk_mb: int = _limit(2000, "NST_DISK_MB", 10, 10_000_000)  # MB, all files of all visitors
+    fetch: bool = _switch(True, "NST_FETCH")  # whether programs may name pictures by their address
     # MB, pictures of all visitors in memory. Of 16 GB an idle page takes 1, a run up to half of what is free, and the
     # caches 1: 2000 MB are safe beside them, and hold some 400 default pictures or four of 40 megapixels.
     keep_mb: int = _limit(2000, "NST_KEEP_MB", 64, 1_000_000)
@@ -41,9 +54,16 @@ class PageLimits:
         return cls(**{item.name: _read(item, environment) for item in dataclasses.fields(cls)})
 
 
-def _read(item: dataclasses.Field, environment: Mapping[str, str]) -> int:
-    variable, (low, high) = item.metadata["variable"], item.metadata["range"]
-    written = environment.get(variable, str(item.default))
+def _read(item: dataclasses.Field, environment: Mapping[str, str]) -> int | bool:
+    variable = item.metadata["variable"]
+    if variable not in environment:
+        return item.default
+    written = environment[variable]
+    if "range" not in item.metadata:
+        if written not in SWITCH:
+            raise ValueError(f"{variable}={written!r:.40} is none of {', '.join(SWITCH)}; give one, or unset it")
+        return SWITCH[written]
+    low, high = item.metadata["range"]
     if not (written.isascii() and written.isdecimal() and len(written) < 10 and low <= int(written) <= high):
         raise ValueError(f"{variable}={written!r:.40} is no whole number from {low} to {high}; give one, or unset it")
     return int(written)

@@ -7,6 +7,7 @@ to RGB shows the colours hidden under transparency.
 from __future__ import annotations
 
 import io
+import threading
 from abc import ABCMeta
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components import Component
+from gradio.components.base import server
+from gradio.components.image_editor import AcceptBlobs, EditorDataBlobs
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
@@ -26,6 +29,10 @@ LAYER_PX = 2048  # longer side of a painted layer, at most; the editor's own are
 CANVAS_PX = 512  # longer side of the photo that a mask is painted on
 LAYERS = ("PNG", "WEBP")  # formats in which an editor sends a painted layer
 SHOWN_BY_BROWSERS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP"})
+LONGEST_ID = 100  # characters
+MOST_PAINTINGS = 16  # that wait for their event; the gate lets 4 MB of each pass
+PAINTINGS: dict[str, EditorDataBlobs] = {}
+PAINTING = threading.Lock()
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
 
@@ -55,7 +62,9 @@ def brush_input(**options: Any) -> gr.ImageEditor:
 
     gradio's own would open and encode three pictures, background and composite among them, at each stroke.
     """
-    return override(gr.ImageEditor(type="filepath", **options), preprocess=_painted_layer)
+    editor = gr.ImageEditor(type="filepath", **options)
+    paintings = property(lambda _: PAINTINGS, lambda *_: None)  # one store for the editors of all sessions
+    return override(editor, preprocess=_painted_layer, accept_blobs=_accept_layer, blob_storage=paintings)
 
 
 def refuse_wrong_kinds(component: Component, name: str) -> None:
@@ -87,6 +96,21 @@ def _checked(path: str) -> str:
     if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
         raise gr.Error("A picture can only be used after it was uploaded; upload it first.", print_exception=False)
     return path
+
+
+@server
+def _accept_layer(_: gr.ImageEditor, data: AcceptBlobs) -> None:
+    """Keep the layer that was painted until its event comes.
+
+    gradio (6.31) keeps every picture of every name for ever, and makes a list as long as the request says.
+    """
+    if (data.data["type"], data.data["index"]) == ("layer", "0"):
+        name, (_, layer) = data.data["id"][:LONGEST_ID], data.files[0]
+        with PAINTING:
+            PAINTINGS.pop(name, None)
+            PAINTINGS[name] = EditorDataBlobs(background=None, layers=[layer], composite=None)
+            while len(PAINTINGS) > MOST_PAINTINGS:
+                del PAINTINGS[next(iter(PAINTINGS))]
 
 
 def _painted_layer(editor: gr.ImageEditor, payload: Any) -> Image.Image | None:

@@ -11,7 +11,7 @@ from nst.images import pictures
 from nst.objective.recurrence import darkened
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
 from nst.ui.server import examples
-from nst.ui.server.events import AT_ONCE, Components, Updates
+from nst.ui.server.events import AT_ONCE, SMALL_WORK, Components, Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas
 from nst.ui.stylise.form import BRUSHES, DEFAULTS, SOFT_EDGE
@@ -182,9 +182,9 @@ def places(photo: gr.Image) -> Components:
         mask = picture_input("Painted layer", visible="hidden", elem_id="painted-layer")
         edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
     parts, empty = Components(photo=photo, brush=editor, mask=mask), {"brush": None, "mask": None}
-    parts.call(show.click, show_canvas, ("photo",), empty, **AT_ONCE)
+    parts.call(show.click, show_canvas, ("photo",), empty, **SMALL_WORK)
     parts.call(photo.change, lambda: empty, (), empty, **AT_ONCE)  # a mask is painted for one photo
-    parts.call(editor.change, lambda layer: {"mask": layer}, ("brush",), ("mask",), **AT_ONCE)
+    parts.call(editor.change, lambda layer: {"mask": layer}, ("brush",), ("mask",), **SMALL_WORK)
     return Components(mask=mask, mask_edge=edge)
 
 

@@ -11,7 +11,8 @@ from gradio.events import Dependency
 
 from nst import estimate
 from nst.images import pictures
-from nst.ui.server.events import AT_ONCE, Components, Updates
+from nst.ui.server.devices import may_measure
+from nst.ui.server.events import SMALL_WORK, Components, Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise.controls import SIZE_STEP_PX, SMALLEST_PX
 from nst.ui.stylise.form import settings_of
@@ -42,12 +43,17 @@ def _expected(visit: Visit, given: dict[str, Any]) -> str:
     known = (picture := visit.usable()) and picture.result, PACE if is_active() else None
     styles = sum(given[name] is not None for name in STYLES)
     memory = f"{estimate.memory_mib(levels, settings, styles) / 1024:.1f} GB of memory"
-    seconds, most_s = estimate.seconds(levels, settings, *known), given["max_seconds"] or page_limits().run_s
+    seconds, most_s = (
+        estimate.seconds(levels, settings, *known, may_measure),
+        given["max_seconds"] or page_limits().run_s,
+    )
+    if seconds is None:
+        return f"About {memory}. The time is measured when nothing is painted"
     if seconds <= most_s:
         return f"About {duration(seconds)} and {memory}"
     with pictures.header(given["photo"], "photo") as photo:
         sizes = range(SMALLEST_PX, settings.size, SIZE_STEP_PX)
-        largest = estimate.largest_size(photo, settings, most_s, sizes, *known)
+        largest = estimate.largest_size(photo, settings, most_s, sizes, *known, watch=lambda: None)
     advice = f"choose {largest} px" if largest else "choose a quicker quality"
     return f"About {duration(seconds)} and {memory}, but it is stopped after {duration(most_s)}: {advice} to finish"
 
@@ -57,6 +63,6 @@ def connect(page: gr.Blocks, tab: Components, runs: Sequence[Dependency]) -> Non
     wanted = (show_expected, ("visit", *PARAMETERS), ("expected",))
     # One event for all of these, so that no answer overtakes a later one and the last change is answered.
     beginnings = [page.load, *(tab[name].change for name in (*DECIDING, *STYLES[1:]))]
-    tab.call(partial(gr.on, beginnings), *wanted, trigger_mode="always_last", **AT_ONCE)
+    tab.call(partial(gr.on, beginnings), *wanted, trigger_mode="always_last", **SMALL_WORK)
     for trigger in (*(run.success for run in runs), tab["stop"].click, tab["stop_options"].click):
-        tab.call(trigger, *wanted, **AT_ONCE)
+        tab.call(trigger, *wanted, **SMALL_WORK)

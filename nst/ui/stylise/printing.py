@@ -10,6 +10,7 @@ from nst import Settings, estimate
 from nst.images import pictures
 from nst.images.print_size import DPI_RANGE, UNITS, PrintSize, side
 from nst.settings import KINDS, LIMITS, write_value
+from nst.ui.server.devices import may_measure
 from nst.ui.server.events import Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise.differences import name_of
@@ -54,8 +55,11 @@ def _takes(request: RunRequest, said: str) -> str:
     levels = estimate.levels_of(photo, settings)
     most_s = page_limits().run_s
     pace = PACE if is_active() else None
-    unlimited = estimate.seconds(levels, dataclasses.replace(settings, max_seconds=None), pace=pace)
+    endless = dataclasses.replace(settings, max_seconds=None)
+    unlimited = estimate.seconds(levels, endless, pace=pace, watch=may_measure)
     memory = f"{estimate.memory_mib(levels, settings, len(request.styles)) / 1024:.1f} GB of memory"
+    if unlimited is None:
+        return f"{said}: about {memory}. The time is measured when nothing is painted."
     stopped = f", but it is stopped after {duration(most_s)}: choose fewer dpi" if unlimited > most_s else ""
     return f"{said}: about {duration(unlimited)} and {memory}{stopped}."
 

@@ -18,7 +18,7 @@ from nst import Settings, estimate
 from nst.grid import NAMES, Axis, Cell, Grid, Painted, levels_of, sheet, sheet_text, usual_values
 from nst.images.encode import encode
 from nst.settings import STYLE_LAYER_WORDS, read_value
-from nst.ui.server.devices import on_free_device
+from nst.ui.server.devices import may_measure, on_free_device
 from nst.ui.server.events import Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise import zerogpu
@@ -73,7 +73,9 @@ def show_estimate(*values: Any) -> Updates:
     """How many pictures the grid has and how long it will take; `values` are those of `CHOICES` and `stylise`."""
     try:
         grid, _ = _planned(*_given(values))
-        return {"options_expected": f"{len(grid.cells())} pictures, about {duration(_seconds(grid))}."}
+        expected_s = _seconds(grid, may_measure)
+        takes = "about " + duration(expected_s) if expected_s else "the time is measured when nothing is painted"
+        return {"options_expected": f"{len(grid.cells())} pictures, {takes}."}
     except ValueError as error:
         return {"options_expected": f"{str(error)[:1].upper()}{str(error)[1:]}."}
 
@@ -86,7 +88,7 @@ def paint(*values: Any) -> Iterator[Updates]:
 @on_free_device
 def _painted(device: str, chosen: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Updates]:
     grid, request = _planned(chosen, given, device=device)
-    expected_s, began_s = _seconds(grid), time.monotonic()
+    expected_s, began_s = _seconds(grid, lambda: lambda: True), time.monotonic()
     count, finished, first = len(grid.cells()), {}, None
     buttons: dict[tuple[int, int], str] = {}
     yield {"options": _table(grid, buttons), "status": f"Painting {count} pictures, about {duration(expected_s)}."}
@@ -171,10 +173,12 @@ def _read(name: str, text: str) -> Any:
     return read_value("style_layers", f"{name}:{text}")[name] if name in STYLE_LAYER_WORDS else read_value(name, text)
 
 
-def _seconds(grid: Grid) -> float:
+def _seconds(grid: Grid, watch: estimate.Watch) -> float | None:
+    """Expected time of all pictures, s; None when a pace is not known and must not be measured."""
     pace = zerogpu.PACE if zerogpu.is_active() else None
     cells = [(levels_of(grid.photo, cell.settings), cell.settings) for cell in grid.cells()]
-    return sum(estimate.seconds(levels, settings, pace=pace) for levels, settings in cells)
+    times = [estimate.seconds(levels, settings, pace=pace, watch=watch) for levels, settings in cells]
+    return None if None in times else sum(times)
 
 
 def _table(grid: Grid, buttons: Mapping[tuple[int, int], str]) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 import gradio as gr
 from gradio.events import Dependency
 
-from nst.ui.server.events import AT_ONCE, IN_BROWSER, Components, on_device
+from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components, on_device
 from nst.ui.server.uploads import show_upload
 from nst.ui.stylise import (
     after_run,
@@ -44,14 +44,14 @@ def connect(
 ) -> None:
     """Connect every event of the tab; `cards` are the buttons of the presets, `extremes` those of `EXTREMES`."""
     for name in PICTURES:
-        tab.call(tab[name].upload, partial(show_upload, name), (name,), (name,), **AT_ONCE)
-    tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), ("recurring",), **AT_ONCE)
+        tab.call(tab[name].upload, partial(show_upload, name), (name,), (name,), **SMALL_WORK)
+    tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), ("recurring",), **SMALL_WORK)
     tab.call(tab["style"].change, lambda: {"recurring": None}, (), ("recurring",), **AT_ONCE)
     presets.connect(cards, tab)
     _couple_strength(tab)
     runs = _connect_runs(tab, extremes)
     _serve(tab)
-    tab.call(tab["strip"].select, gallery.show, ("visit",), gallery.SHOWN, **AT_ONCE)
+    tab.call(tab["strip"].select, gallery.show, ("visit",), gallery.SHOWN, **SMALL_WORK)
     _connect_results(tab)
     _connect_recipe(page, tab)
     expected_time.connect(page, tab, [*runs, _connect_variants(tab)])
@@ -119,13 +119,13 @@ def _connect_variants(tab: Components) -> Dependency:
     beginnings = [tab["options_tab"].select, *(tab[name].change for name in variants.CHOICES)]
     asked = partial(gr.on, beginnings)
     expected = ("options_expected",)
-    tab.call(asked, variants.show_estimate, inputs, expected, trigger_mode="always_last", **AT_ONCE)
+    tab.call(asked, variants.show_estimate, inputs, expected, trigger_mode="always_last", **SMALL_WORK)
     return run
 
 
 def _connect_results(tab: Components) -> None:
     """What can be made of a picture without a new run: file format, time-lapse, colours."""
-    tab.call(tab["format"].input, after_run.show_file, ("visit", "format"), ("download",), **AT_ONCE)
+    tab.call(tab["format"].input, after_run.show_file, ("visit", "format"), ("download",), **SMALL_WORK)
     tab["prefers_stills"] = gr.Checkbox(visible=False)  # its value comes from the browser
     for trigger in (tab["film_tab"].select, tab["film_format"].input):
         tab.call(
@@ -134,16 +134,16 @@ def _connect_results(tab: Components) -> None:
             ("visit", "film_format", "prefers_stills"),
             ("film", "film_download"),
             js=after_run.PREFERS_STILLS,
-            **AT_ONCE,
+            **SMALL_WORK,
         )
     for side in comparing.SIDES:
         inputs = ("visit", *comparing.SIDES)
-        tab.call(tab[side].input, comparing.compare, inputs, ("compare", "differences"), **AT_ONCE)
-    zipped = tab.call(tab["zip_all"].click, after_run.zip_all, ("visit",), ("all_files",), **AT_ONCE)
+        tab.call(tab[side].input, comparing.compare, inputs, ("compare", "differences"), **SMALL_WORK)
+    zipped = tab.call(tab["zip_all"].click, after_run.zip_all, ("visit",), ("all_files",), **SMALL_WORK)
     zipped.success(None, js=TAKE_ALL, **IN_BROWSER)
     planned = partial(gr.on, [tab["print"].click, *(tab[name].change for name in printing.CHOICES)])
     inputs = ("visit", *printing.CHOICES, *PARAMETERS)
-    tab.call(planned, handlers.show_print, inputs, ("print_plan",), trigger_mode="always_last", **AT_ONCE)
+    tab.call(planned, handlers.show_print, inputs, ("print_plan",), trigger_mode="always_last", **SMALL_WORK)
     tab["print"].click(None, js=UNFOLD_PRINT, **IN_BROWSER)
     colours = ("colour", "colour_amount", "colour_when")
     for name in colours:
@@ -153,17 +153,17 @@ def _connect_results(tab: Components) -> None:
             ("visit", *colours),
             ("picture", "download", "compare", "status"),
             trigger_mode="always_last",
-            **AT_ONCE,
+            **SMALL_WORK,
         )
 
 
 def _connect_recipe(page: gr.Blocks, tab: Components) -> None:
     """Settings from a picture, from the address when the page opens, and into a link."""
     restored = ("status", *share.RESTORED)
-    tab.call(tab["dropped"].upload, share.restore, ("dropped",), restored, **AT_ONCE)
+    tab.call(tab["dropped"].upload, share.restore, ("dropped",), restored, **SMALL_WORK)
     opened = tab.call(page.load, share.from_address, (), restored, **AT_ONCE)
     shown = (*gallery.SHOWN, "visit", "key")
-    found = tab.call(opened.then, tabs.open_tab, ("visit", "key"), shown, js=tabs.READ_KEY, **AT_ONCE)
+    found = tab.call(opened.then, tabs.open_tab, ("visit", "key"), shown, js=tabs.READ_KEY, **SMALL_WORK)
     found.then(None, tab["key"], tab["key"], js=tabs.KEEP_KEY, **IN_BROWSER)
     page.unload(tabs.close_tab)
     tabs.forget_sessions(page)

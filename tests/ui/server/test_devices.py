@@ -72,3 +72,14 @@ def test_with_one_device_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     forgotten = run()
     assert (next(forgotten), next(run())) == ("auto", "auto")
+
+
+def test_a_watch_is_refused_during_a_run_and_sees_one_that_begins() -> None:
+    pool = Devices(["auto"])
+    undisturbed = pool.watch()
+    assert undisturbed()
+    name = pool.take()
+    assert pool.watch() is None
+    pool.give_back(name)
+    assert not undisturbed(), "a run has begun and ended"
+    assert pool.watch()()

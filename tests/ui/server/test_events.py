@@ -48,6 +48,14 @@ def test_an_update_for_no_output_is_a_mistake_that_shows() -> None:
         function.fn("a")
 
 
+def test_a_handler_that_fails_ends_in_a_sentence_and_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    page, _ = page_with(lambda _: [][0])
+    (function,) = page.fns.values()
+    with pytest.raises(gr.Error, match="Something went wrong on the server"):
+        function.fn("a")
+    assert "IndexError" in caplog.text
+
+
 def test_closing_a_streaming_handler_ends_it_at_once() -> None:
     ended = []
 

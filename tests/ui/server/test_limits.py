@@ -18,14 +18,19 @@ from nst import Settings
 from nst.ui import build, launch_options
 from nst.ui.server import gate
 from nst.ui.server.events import on_device
-from nst.ui.server.gate import Gate, Windows
+from nst.ui.server.gate import Gate
 from nst.ui.server.limits import PageLimits, page_limits, within_limits
 
 
 def test_each_limit_has_its_own_variable_and_takes_what_it_says() -> None:
     assert PageLimits.of({}) == PageLimits()
     for item in dataclasses.fields(PageLimits):
-        variable, (low, high) = item.metadata["variable"], item.metadata["range"]
+        variable, (low, high) = item.metadata["variable"], item.metadata.get("range", (None, None))
+        if low is None:
+            assert [getattr(PageLimits.of({variable: word}), item.name) for word in ("on", "off")] == [True, False]
+            with pytest.raises(ValueError, match=f"{variable}='yes' is none of on, off; give one, or unset it"):
+                PageLimits.of({variable: "yes"})
+            continue
         assert low <= item.default <= high
         assert PageLimits.of({variable: str(high)}) == dataclasses.replace(PageLimits(), **{item.name: high})
         for bad in (str(low - 1), str(high + 1), "", "many", "1e3", "²", "9" * 5000):
@@ -40,46 +45,6 @@ def test_a_visitors_run_has_a_budget_and_a_largest_size() -> None:
     assert within_limits(Settings(max_seconds=80_000.0)).max_seconds == most.run_s
     with pytest.raises(ValueError, match=f"over this page's limit of {most.size} px; choose a smaller one"):
         within_limits(Settings(size=most.size + 1))
-
-
-def test_the_window_slides_and_says_how_long_to_wait() -> None:
-    now = SimpleNamespace(s=0.0)
-    windows = Windows(lambda: now.s)
-    waits = []
-    for now.s in (0, 10, 20, 30, 59, 60, 61, 70, 200):
-        waits.append(windows.wait_s({"session": 3}))
-    assert waits == [0, 0, 0, 30, 1, 0, 9, 0, 0], "a refusal does not count as a start, nor one of a minute ago"
-
-
-def test_every_name_of_a_visitor_must_agree_and_a_refusal_counts_for_none() -> None:
-    windows = Windows(lambda: 0.0)
-    for session in range(4):
-        assert windows.wait_s({"address": 4, f"session {session}": 1}) == 0
-    assert windows.wait_s({"address": 4, "session 9": 1}) == 60, "new sessions do not help"
-    assert windows.wait_s({"elsewhere": 4, "session 9": 1}) == 0
-
-
-def test_windows_forget_the_visitor_not_seen_for_longest() -> None:
-    windows = Windows(lambda: 0.0, most_visitors=100)
-    for number in range(5000):
-        windows.wait_s({f"session {number}": 1})
-    assert len(windows.starts) == 100
-    assert windows.wait_s({"session 4999": 1}) > 0
-
-
-def test_windows_count_right_with_many_threads() -> None:
-    windows, allowed = Windows(lambda: 0.0), []
-
-    def ask() -> None:
-        for _ in range(500):
-            allowed.append(windows.wait_s({"session": 100}) == 0)
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(allowed) == 100
 
 
 @pytest.fixture
@@ -119,7 +84,7 @@ def test_a_full_queue_is_told_in_minutes(slow: SimpleNamespace, monkeypatch: pyt
         "Busy: 1 runs waiting, about 1 min. Please try again later.",
     )
     job = Client(slow.address, verbose=False).submit(api_name="/run")
-    with pytest.raises(Exception, match="429"):
+    with pytest.raises(Exception, match="Busy: 1 runs waiting, about 1 min"):
         job.result()
 
 
@@ -153,7 +118,8 @@ def test_the_readme_tells_every_limit_with_its_default_and_variable() -> None:
     readme = (Path(__file__).resolve().parents[3] / "nst" / "ui" / "README.md").read_text()
     for item in dataclasses.fields(PageLimits):
         (row,) = [line for line in readme.splitlines() if f"| `{item.metadata['variable']}` |" in line]
-        assert str(item.default) in re.findall(r"\d+", row.split("|")[2]), row
+        default = {True: "on", False: "off"}.get(item.default) if item.type == "bool" else str(item.default)
+        assert default in re.findall(r"\w+", row.split("|")[2]), row
 
 
 def test_what_waits_on_the_page_is_a_run_and_passes_the_gate() -> None:
