@@ -162,6 +162,7 @@ def test_after_random_events_buttons_picture_and_download_agree(visitor: Visitor
     for number in range(EVENTS):
         event = visitor.chance.choice(3 * often + 2 * seldom + rare)
         event()
+        print(number, event.__name__, round(time.monotonic()), flush=True)
         try:
             visitor.agrees()
         except AssertionError as error:
