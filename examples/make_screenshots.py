@@ -76,16 +76,11 @@ def options(page: Page) -> None:
 
 def what_is_style(page: Page) -> None:
     page.get_by_role("tab", name="What is style?").click()
-    page.wait_for_selector("#product img")
-    page.wait_for_timeout(2000)
-    save("style_matrix", page.screenshot())
-    page.locator("#compare-matrices").click()
-    page.wait_for_selector("#bars .js-plotly-plot .barlayer", state="attached")
-    page.wait_for_timeout(1500)
-    page.locator("#compare-matrices").scroll_into_view_if_needed()
-    page.evaluate("() => document.querySelector('#compare-matrices').scrollIntoView()")
-    page.wait_for_timeout(300)
-    save("style_compared", page.screenshot())
+    for step, name in (("matrix", "style_matrix"), ("cost", "style_compared")):
+        page.locator(f"#step-{step}-button").click()
+        page.wait_for_selector(f"#view-{step} .readout b")
+        page.wait_for_timeout(1500)
+        save(name, page.screenshot())
 
 
 def main() -> None:

@@ -34,9 +34,9 @@ ORDERINGS: dict[str, str] = {
 RELATIONS: tuple[tuple[float, str], ...] = (
     (0.6, "Where channel {k} fires, channel {m} fires too"),
     (0.3, "Where channel {k} fires, channel {m} often fires too"),
-    (0.1, "Channels {k} and {m} fire together a little more often than by chance"),
-    (-0.1, "Channels {k} and {m} fire independently of each other"),
-    (-0.3, "Channels {k} and {m} fire together a little less often than by chance"),
+    (0.1, "Channels {k} and {m} rise together a little more often than by chance"),
+    (-0.1, "Where channel {k} is above its mean, channel {m} is neither above nor below its own"),
+    (-0.3, "Channels {k} and {m} rise together a little less often than by chance"),
     (-math.inf, "Where channel {k} fires most, channel {m} fires least"),
 )
 ROUNDING = 1e-12  # a variance below this share of the squared mean is the rounding error of a constant channel
@@ -133,6 +133,28 @@ def strongest_pairs(block: Tensor, kind: str = "gram", count: int = 10) -> tuple
 def correlation(block: Tensor, k: int, m: int) -> float:
     """Correlation of two channels over positions, -1 to 1; 0 when one of them is constant."""
     return float(np.clip(product_map(block, k, m, "correlation").sum(dtype=np.float64), -1, 1))
+
+
+def share_of_means(block: Tensor, k: int, m: int) -> float:
+    """Share of the style matrix's entry (k, m) that the two means alone give: n_H n_W mean_k mean_m / G[k, m].
+
+    No mean is subtracted, so the entry of two channels that vary independently is not 0. 0 for an entry of 0.
+    """
+    _check_channels(block, k, m)
+    first, second = block[0, [k, m]].flatten(1).double()
+    entry = float(first @ second)
+    return float(first.mean() * second.mean() * len(first)) / entry if entry else 0.0
+
+
+def least_correlated_pair(block: Tensor) -> tuple[int, int]:
+    """The two channels of the layer that avoid each other most; quiet channels (`QUIET`) are left out."""
+    among = matrix(block, "correlation")
+    among[np.tril_indices(len(among))] = math.inf
+    variance = _moments(block)[1].flatten().numpy()
+    quiet = variance < QUIET * variance.mean()
+    among[quiet] = among[:, quiet] = math.inf
+    k, m = np.unravel_index(among.argmin(), among.shape)
+    return int(k), int(m)
 
 
 def relation(block: Tensor, k: int, m: int) -> str:

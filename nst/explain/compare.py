@@ -35,10 +35,6 @@ class LayerComparison:
     before: float  # J_style[l] of the photo, balanced
     after: float  # J_style[l] of the result, balanced
 
-    def difference(self, kind: str = "gram") -> np.ndarray:
-        """The result's matrix minus the style's: below 0 where the result has too little, (C, C)."""
-        return self.result[kind] - self.style[kind]
-
 
 @dataclass(frozen=True)
 class Comparison:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from nst.explain.channels import activation_map
 from nst.features.extractor import FeatureExtractor, smallest_side
-from nst.features.receptive_field import Box, receptive_field
+from nst.features.receptive_field import receptive_field
 from nst.images import pictures
 from nst.images.decode import on_white
 from nst.settings import LIMITS, STYLE_LAYER_WORDS, layer_names
@@ -26,7 +25,6 @@ LONGER_PX = 384
 LARGEST_PX = 1024  # the activations of all layers then take 1 GB
 STYLE_LAYERS = tuple(STYLE_LAYER_WORDS)
 APART = 1 / 24  # share of the longer side: least distance between two of the strongest patches of a channel
-GREY = (128, 128, 128)
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Patch:
-    """A position of a layer where a channel fires, and its receptive field in the picture."""
+    """A position of a layer where a channel fires."""
 
     row: int
     column: int
     value: float
-    box: Box  # the receptive field in `Look.picture`, px; it may reach beyond the picture's edge
 
 
 def relu_layers(backbone: str = "vgg19") -> tuple[str, ...]:
@@ -93,7 +90,7 @@ def look_at(
 
 
 def strongest_patches(look: Look, layer: str, channel: int, count: int = 9) -> tuple[Patch, ...]:
-    """The positions where a channel fires most, with their receptive fields, the strongest first.
+    """The positions where a channel fires most, the strongest first.
 
     Two positions are apart by at least half a receptive field and `APART`, vertically or horizontally; otherwise all
     patches would show the same spot. There are fewer than `count` patches when the channel is 0 everywhere else.
@@ -101,31 +98,7 @@ def strongest_patches(look: Look, layer: str, channel: int, count: int = 9) -> t
     values = activation_map(look.block(layer), channel)
     field = receptive_field(layer, look.backbone)
     apart_px = max(field.side / 2, APART * max(look.picture.size))
-    found = _peaks(values, math.ceil(apart_px / field.stride), count)
-    return tuple(Patch(row, column, value, field.box(row, column)) for row, column, value in found)
-
-
-def cut(look: Look, patch: Patch) -> Image.Image:
-    """The pixels of the patch's receptive field, RGB; the part outside the picture is grey."""
-    left, top, right, bottom = patch.box
-    piece = Image.new("RGB", (right - left, bottom - top), GREY)
-    piece.paste(look.picture, (-left, -top))
-    return piece
-
-
-def on_picture(look: Look, layer: str, values: np.ndarray) -> np.ndarray:
-    """Scale a map over a layer's positions to the picture's pixels: (h, w) -> (H, W).
-
-    The map is interpolated linearly between the centres of receptive fields. Pooling drops the last rows and columns
-    that do not fill a cell; there the value of the nearest position is repeated.
-    """
-    stride = receptive_field(layer, look.backbone).stride
-    fine = torch.from_numpy(np.ascontiguousarray(values))[None, None]
-    if stride > 1:
-        fine = F.interpolate(fine, scale_factor=stride, mode="bilinear", align_corners=False)
-    height, width = fine.shape[-2:]
-    rest = (0, look.picture.width - width, 0, look.picture.height - height)
-    return F.pad(fine, rest, mode="replicate")[0, 0].numpy()
+    return tuple(Patch(*peak) for peak in _peaks(values, math.ceil(apart_px / field.stride), count))
 
 
 def _peaks(values: np.ndarray, apart: int, count: int) -> list[tuple[int, int, float]]:

@@ -53,7 +53,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": _theme(),
         "css": switches_css(),
-        "css_paths": [HERE / "page.css"],
+        "css_paths": [HERE / "page.css", HERE / "explain" / "lesson.css"],
         "js": (HERE / "page.js").read_text(),
         "mcp_server": True,
         "allowed_paths": examples.folders(),

@@ -185,9 +185,9 @@ def test_quiet_channels_are_not_among_the_strongest_correlations() -> None:
     [
         (0.9, "Where channel 0 fires, channel 1 fires too (correlation 0.90)."),
         (0.4, "Where channel 0 fires, channel 1 often fires too (correlation 0.40)."),
-        (0.2, "Channels 0 and 1 fire together a little more often than by chance (correlation 0.20)."),
-        (0.02, "Channels 0 and 1 fire independently of each other (correlation 0.02)."),
-        (-0.2, "Channels 0 and 1 fire together a little less often than by chance (correlation -0.20)."),
+        (0.2, "Channels 0 and 1 rise together a little more often than by chance (correlation 0.20)."),
+        (0.02, "Where channel 0 is above its mean, channel 1 is neither above nor below its own (correlation 0.02)."),
+        (-0.2, "Channels 0 and 1 rise together a little less often than by chance (correlation -0.20)."),
         (-0.7, "Where channel 0 fires most, channel 1 fires least (correlation -0.70)."),
     ],
 )
@@ -222,3 +222,23 @@ def test_what_is_not_there_is_refused() -> None:
                 ask(block, k, m)
     with pytest.raises(ValueError, match="channel 4 is not there"):
         channels.activation_map(block, 4)
+
+
+def test_the_means_alone_give_their_share_of_an_entry(seen) -> None:
+    block = seen.block("relu3_1")
+    a = rows(block)
+    for k, m in ((231, 237), (3, 40)):
+        expected = a.shape[1] * a[k].mean() * a[m].mean() / (a[k] @ a[m])
+        assert channels.share_of_means(block, k, m) == pytest.approx(expected, rel=1e-6)
+    silent = random_block(3)
+    silent[:, 1] = 0
+    assert channels.share_of_means(silent, 0, 1) == 0
+
+
+def test_the_least_correlated_pair_is_that_of_all_loud_channels(seen) -> None:
+    block = seen.block("relu2_1")
+    k, m = channels.least_correlated_pair(block)
+    variance = rows(block).var(1)
+    loud = np.flatnonzero(variance >= channels.QUIET * variance.mean())
+    assert {k, m} <= set(loud)
+    assert oracle(block, "correlation")[k, m] == pytest.approx(oracle(block[:, loud], "correlation").min(), abs=1e-6)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from nst import Settings
 from nst.explain import channels
-from nst.explain.look import STYLE_LAYERS, Look, Patch, cut, look_at, on_picture, relu_layers, strongest_patches
+from nst.explain.look import STYLE_LAYERS, Look, Patch, look_at, relu_layers, strongest_patches
 from nst.features.extractor import FeatureExtractor
 from nst.features.receptive_field import receptive_field
 from nst.images import pictures
@@ -98,13 +98,12 @@ def test_patches_are_where_the_maxima_are(layer: str, seen) -> None:
         found = strongest_patches(seen, layer, channel)
         assert [(patch.row, patch.column) for patch in found] == kept
         assert [patch.value for patch in found] == [values[at] for at in kept]
-        assert [patch.box for patch in found] == [field.box(*at) for at in kept]
 
 
 def test_nine_patches_of_a_busy_channel_show_nine_spots(seen) -> None:
     found = strongest_patches(seen, "relu2_1", loudest(seen, "relu2_1"))
     assert len(found) == 9
-    assert len({patch.box for patch in found}) == 9
+    assert len({(patch.row, patch.column) for patch in found}) == 9
     values = seen.block("relu2_1")[0, loudest(seen, "relu2_1")]
     assert found[0].value == values.max()
 
@@ -114,21 +113,9 @@ def test_a_silent_channel_has_no_patches(photo) -> None:
     block[0, 1, 4, 5] = 2.5
     look = Look(photo.resize((40, 30)), {"relu1_1": block})
     assert strongest_patches(look, "relu1_1", 0) == ()
-    assert strongest_patches(look, "relu1_1", 1) == (Patch(4, 5, 2.5, (4, 3, 7, 6)),)
+    assert strongest_patches(look, "relu1_1", 1) == (Patch(4, 5, 2.5),)
     block[0, 0] = -1.0  # a convolution before its relu
     assert strongest_patches(look, "relu1_1", 0) == ()
-
-
-def test_cut_gives_the_pixels_of_the_field_and_grey_outside(seen) -> None:
-    pixels = np.asarray(seen.picture)
-    field = receptive_field("relu3_1")
-    for row, column in ((9, 10), (0, 0), (17, 23)):
-        left, top, right, bottom = box = field.box(row, column)
-        expected = np.full((field.side, field.side, 3), 128)
-        for y in range(max(0, top), min(pixels.shape[0], bottom)):
-            for x in range(max(0, left), min(pixels.shape[1], right)):
-                expected[y - top, x - left] = pixels[y, x]
-        assert np.array_equal(cut(seen, Patch(row, column, 1.0, box)), expected)
 
 
 @pytest.mark.parametrize("layer", ["relu1_1", "relu2_1", "relu3_1", "relu3_4"])
@@ -140,33 +127,8 @@ def test_nothing_but_the_pixels_of_a_patch_decides_its_value(layer: str, seen) -
     left, top, right, bottom = field.box(row, column)
     assert min(left, top) >= 0
     noise = np.random.default_rng(0).integers(0, 256, np.asarray(seen.picture).shape, dtype=np.uint8)
-    noise[top:bottom, left:right] = np.asarray(cut(seen, Patch(row, column, 0.0, field.box(row, column))))
+    noise[top:bottom, left:right] = np.asarray(seen.picture.crop((left, top, right, bottom)))
     found = extractor(pictures.to_tensor(Image.fromarray(noise)))[layer]
     scale = block.max().item()
     assert torch.allclose(found[..., row, column], block[..., row, column], rtol=1e-4, atol=1e-5 * scale)
     assert not torch.allclose(found[..., row, column + 1], block[..., row, column + 1], rtol=1e-2, atol=1e-3 * scale)
-
-
-def test_a_map_on_the_picture_peaks_in_the_middle_of_the_field(photo) -> None:
-    look = Look(photo, {})
-    for layer, (row, column) in {"relu1_1": (50, 60), "relu2_1": (20, 33), "relu4_1": (7, 9)}.items():
-        field = receptive_field(layer)
-        values = np.zeros((photo.height // field.stride, photo.width // field.stride), np.float32)
-        values[row, column] = 3
-        shown = on_picture(look, layer, values)
-        assert shown.shape == (photo.height, photo.width)
-        left, top, right, bottom = field.box(row, column)
-        peak = np.argwhere(shown == shown.max()).mean(0)
-        assert peak.tolist() == [(top + bottom - 1) / 2, (left + right - 1) / 2]
-        assert shown.sum() == pytest.approx(3 * field.stride**2)
-
-
-def test_a_map_of_a_picture_that_poolings_cut_off_keeps_its_place(photo) -> None:
-    look = Look(photo.resize((75, 47)), {})
-    values = np.arange(4 * 2, dtype=np.float32).reshape(2, 4)
-    shown = on_picture(look, "relu5_1", values)
-    assert shown.shape == (47, 75)
-    assert shown[8, 8] == pytest.approx(0.5 / 16 + 4 * 0.5 / 16)  # half a pixel past the centre of the first cell
-    assert (shown[32:] == shown[31]).all()
-    assert (shown[:, 64:] == shown[:, 63:64]).all()
-    assert (on_picture(look, "relu5_1", np.full((2, 4), 2.5, np.float32)) == 2.5).all()

@@ -1,63 +1,114 @@
-"""The handlers of the tab "What is style?": numbers of `nst.explain` as sentences, figures and pictures."""
+"""The handlers of the lesson's steps: what each step's view in the browser needs, of the picture and layer chosen."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import json
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-import numpy as np
-from PIL import Image, ImageOps
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+from PIL import Image
 
-from nst import Finished, Settings, Step, stylise_events
+from nst import Settings
 from nst.cache import BoundedCache
-from nst.explain import channels, layer_studies
-from nst.explain.compare import Comparison, compare
-from nst.explain.look import STYLE_LAYERS, Look, Patch, cut, look_at, on_picture, strongest_patches
-from nst.features.receptive_field import receptive_field
-from nst.ui.explain.heatmaps import comparison_figure, costs_figure, matrix_figure
+from nst.explain import activation_file, channels, positions
+from nst.explain.compare import compare
+from nst.explain.look import STYLE_LAYERS, Look, look_at
+from nst.ui.explain import payloads
+from nst.ui.explain.payloads import Payload
 from nst.ui.server import examples
-from nst.ui.server.devices import on_free_device
 from nst.ui.server.events import Updates
-from nst.ui.stylise.form import DEFAULTS
-from nst.ui.stylise.handlers import with_sentences
 from nst.ui.stylise.visit import Visit
 
 SOURCES = {"style": "Style", "photo": "Photo", "result": "Result"}
+FIRST_LAYER = "relu3_1"  # strokes: 256 channels, quick to compute and easy to understand
+# Step -> the data that its views need.
+STEPS = {
+    "channels": ("channel",),
+    "pair": ("pair",),
+    "matrix": ("matrix", "pair"),
+    "cost": ("cost",),
+    "know": (),
+    "try": ("pair", "shuffle", "guess"),
+}
 # For all visitors together, in bytes.
 LOOKS = BoundedCache(600 * 2**20, attrgetter("nbytes"))  # activations: about eight pictures
 COMPARISONS = BoundedCache(200 * 2**20, attrgetter("nbytes"))
-PAIRS = 8
-PATCH_PX, COLUMNS, GAP_PX = 84, 3, 3  # of a sheet of patches
-ABOVE, BELOW = (255, 110, 0), (40, 120, 255)  # colours where a map is above and below zero
-FADED = 0.45  # brightness of the picture under a map, as a share
 
 Picture = str | Image.Image
-Captioned = list[tuple[Picture, str]]  # pictures with their captions
 
 
-def picture_of(source: str, photo: str | None, style: str | None, visit: Visit | None) -> Picture:
+@dataclass(frozen=True)
+class Asked:
+    """What a visitor looks at: which picture and layer, which matrix and pair, and the pictures of the first tab."""
+
+    source: str
+    layer: str
+    kind: str
+    k: int
+    m: int
+    photo: str | None
+    style: str | None
+    visit: Visit
+
+    @classmethod
+    def of(cls, source: str, layer: str, kind: str, k: float | None, m: float | None, *pictures: object) -> Asked:
+        return cls(source, layer, kind, int(k or 0), int(m or 0), *pictures)
+
+    @property
+    def look(self) -> Look:
+        return _look(picture_of(self.source, self.photo, self.style, self.visit), self.layer)
+
+    def data(self, name: str) -> Payload:
+        """The data of this name. `ValueError` when a picture is missing or a channel is not there."""
+        return {
+            "channel": lambda: payloads.channel(self.look, self.layer, self.k),
+            "pair": lambda: payloads.pair(self.look, self.layer, self.k, self.m),
+            "matrix": lambda: payloads.matrix(self.look, self.layer, self.kind),
+            "cost": lambda: _cost(self),
+            "shuffle": lambda: _shuffle(self),
+            "guess": lambda: payloads.guess(self.look, self.layer, self.style),
+        }[name]()
+
+    def is_first_sight(self, name: str) -> bool:
+        """Whether these data of the examples come with the program; see `examples/make_lesson.py`."""
+        photo, style, _, _ = examples.first_sight()
+        same = self.visit.usable() is None and _same_file(self.photo, photo) and _same_file(self.style, style)
+        pair = (self.k, self.m) == first_pair() or name in ("matrix", "cost", "shuffle", "guess")
+        return same and pair and (self.source, self.layer, self.kind) == ("style", FIRST_LAYER, "gram")
+
+
+def first_pair() -> tuple[int, int]:
+    """The two channels that the lesson opens with: the strongest pair of the example."""
+    found = json.loads(examples.lesson("pair.json").read_text())
+    return found["k"], found["m"]
+
+
+def first_apart() -> tuple[int, int]:
+    """The two channels of the example that are least correlated."""
+    sides = json.loads(examples.lesson("guess.json").read_text())["duel"]["sides"]
+    return sides[0]["channel"], sides[1]["channel"]
+
+
+def _same_file(given: str | None, example: str) -> bool:
+    return given is not None and Path(given).name == Path(example).name
+
+
+def picture_of(source: str, photo: str | None, style: str | None, visit: Visit) -> Picture:
     """The picture of this source. `ValueError` when it is not there yet."""
     if source != "result":
         chosen = photo if source == "photo" else style
         if chosen is None:
             raise ValueError(f"there is no {SOURCES[source].lower()} yet; choose one on the first tab")
         return chosen
-    return _result(photo, style, visit)
-
-
-def _result(photo: str | None, style: str | None, visit: Visit | None) -> Picture:
-    if (picture := visit and visit.usable()) is not None:
-        return picture.result.image
+    if (painted := visit.usable()) is not None:
+        return painted.result.image
     first_photo, first_style, example, _ = examples.first_sight()
-    same = [
-        given and Path(given).name == Path(first).name for given, first in ((photo, first_photo), (style, first_style))
-    ]
-    if not all(same):
+    if not (_same_file(photo, first_photo) and _same_file(style, first_style)):
         raise ValueError("there is no result of these two pictures yet; press Stylise on the first tab")
     return example
 
@@ -73,172 +124,88 @@ def _look(picture: Picture, layer: str) -> Look:
     return LOOKS.get((_key(picture), layers), lambda: look_at(picture, layers))
 
 
-def show_matrix(source: str, layer: str, kind: str, ordering: str, scale: str, *pictures: Any) -> Updates:
-    """The matrix as a heat map, what it is in words, and its strongest pairs of channels."""
-    look = _look_at_source(source, layer, *pictures)
-    block = look.block(layer)
-    height, width, count = look.shape(layer)
-    words = f"Activations of {height} x {width} positions x {count} channels. {channels.KINDS[kind].capitalize()}."
-    pairs = [pair_name(pair.k, pair.m) for pair in channels.strongest_pairs(block, kind, PAIRS)]
+def _cost(asked: Asked) -> Payload:
+    chosen = [picture_of(source, asked.photo, asked.style, asked.visit) for source in ("photo", "style", "result")]
+    settings = painted.request.settings if (painted := asked.visit.usable()) else Settings()
+    key = (*map(_key, chosen), settings.style_scale, settings.pooling, asked.layer in STYLE_LAYERS or asked.layer)
+    layers = STYLE_LAYERS if asked.layer in STYLE_LAYERS else (*STYLE_LAYERS, asked.layer)
+    return payloads.cost(COMPARISONS.get(key, lambda: compare(*chosen, settings, layers)), asked.layer)
+
+
+def _shuffle(asked: Asked) -> Payload:
+    found = positions.shuffle(asked.look.block(asked.layer))
+    texture = Path(examples.study(asked.style or "", asked.layer))
+    shown = asked.source == "style" and texture.is_file()
     return {
-        "matrix": matrix_figure(channels.matrix(block, kind), channels.order(block, ordering), scale),
-        "matrix_words": words,
-        "pairs": gr.Radio(pairs, value=pairs[0] if pairs else None),
+        "matrix_change": found.matrix_change,
+        "content_cost": found.content_cost,
+        "texture": payloads.data_url(Image.open(texture)) if shown else None,
     }
 
 
-def pair_name(k: int, m: int) -> str:
-    return f"{k} and {m}"
+def show_step(step: str, *asked: object) -> Updates:
+    """The data of a step's views."""
+    return {"step": step, "data": data_of(Asked.of(*asked), STEPS[step])}
 
 
-def choose_pair(name: str | None) -> Updates:
-    """Set the two channels by the name of a pair."""
-    if not name:
+def data_of(asked: Asked, names: tuple[str, ...]) -> str:
+    """JSON of data by name: those of the examples from the files that come with the program, all others computed."""
+    try:
+        texts = [f"{json.dumps(name)}: {_text_of(asked, name)}" for name in names]
+    except ValueError as error:
+        raise gr.Error(f"{error}.", print_exception=False) from None
+    return f"{{{', '.join(texts)}}}"
+
+
+def _text_of(asked: Asked, name: str) -> str:
+    return examples.lesson(f"{name}.json").read_text() if asked.is_first_sight(name) else json.dumps(asked.data(name))
+
+
+def show_layer(step: str, source: str, layer: str, kind: str, *rest: object) -> Updates:
+    """Another picture or layer: the pair becomes its strongest one, because channels of two layers differ."""
+    _, _, *pictures = rest
+    asked = Asked.of(source, layer, kind, 0, 0, *pictures)
+    try:
+        found = channels.strongest_pairs(asked.look.block(layer), "gram", 1)
+    except ValueError as error:
+        raise gr.Error(f"{error}.", print_exception=False) from None
+    k, m = (found[0].k, found[0].m) if found else (0, 0)
+    return {"k": k, "m": m, **show_step(step, source, layer, kind, k, m, *pictures)}
+
+
+def choose(
+    step: str,
+    source: str,
+    layer: str,
+    kind: str,
+    k: float,
+    m: float,
+    photo: str | None,
+    style: str | None,
+    visit: Visit,
+    clicked: gr.EventData,
+) -> Updates:
+    """A click on a channel, a pair, a cell or a kind of matrix in the browser, which may send anything."""
+    k, m, kind = (getattr(clicked, name, now) for name, now in (("k", k), ("m", m), ("kind", kind)))
+    if not (isinstance(k, int) and isinstance(m, int) and kind in channels.KINDS):
         return {}
-    k, m = (int(part) for part in name.split(" and "))
-    return {"k": k, "m": m}
+    changed = "matrix" if hasattr(clicked, "kind") else "pair"
+    names = tuple(name for name in STEPS[step] if name in ("channel", changed))
+    asked = Asked.of(source, layer, kind, k, m, photo, style, visit)
+    return {"kind": kind, "k": k, "m": m, "data": data_of(asked, names)}
 
 
-def show_pair(source: str, layer: str, kind: str, k: float, m: float, *pictures: Any) -> Updates:
-    """Two channels: where each fires, what excites it most, where both fire together, and their entry of the matrix."""
-    look = _look_at_source(source, layer, *pictures)
-    block = look.block(layer)
-    k, m = int(k or 0), int(m or 0)
+def make_file(*asked: object) -> Updates:
+    """The activations of photo, style and result in the chosen layer, to be downloaded for the notebook."""
+    now = Asked.of(*asked)
     try:
-        product = channels.product_map(block, k, m, kind)
+        chosen = [picture_of(source, now.photo, now.style, now.kept) for source in ("photo", "style", "result")]
+        content = activation_file.as_npz(activation_file.activations(*chosen, now.layer), now.layer)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    side = receptive_field(layer).side
-    number = (
-        f"The bright spots of the last map add up to **{product.sum():.4g}**, the entry ({k}, {m}) of the matrix. "
-        f"A patch is the {side} x {side} pixels that a position of {layer} sees."
-    )
-    updates = {"relation": channels.relation(block, k, m), "entry": number}
-    for name, channel in (("k", k), ("m", m)):
-        updates[f"map_{name}"] = overlay(look, layer, channels.activation_map(block, channel))
-        updates[f"patches_{name}"] = sheet(look, strongest_patches(look, layer, channel))
-    return {**updates, "product": overlay(look, layer, product)}
-
-
-def _look_at_source(source: str, layer: str, *pictures: Any) -> Look:
-    try:
-        return _look(picture_of(source, *pictures), layer)
-    except ValueError as error:
-        raise gr.Error(f"{error}.", print_exception=False) from None
-
-
-def overlay(look: Look, layer: str, values: np.ndarray) -> Image.Image:
-    """A map (h, w) in colours over its picture, which is grey where the map is near zero."""
-    heat = on_picture(look, layer, values)[..., None]  # (H, W, 1)
-    share = np.abs(heat) / (np.abs(heat).max() or 1)
-    grey = np.asarray(look.picture.convert("L"), dtype=np.float32)[..., None] * FADED
-    colour = np.where(heat >= 0, np.float32(ABOVE), np.float32(BELOW))
-    return Image.fromarray((grey + share * (colour - grey)).clip(0, 255).astype(np.uint8))
-
-
-def sheet(look: Look, patches: Sequence[Patch]) -> Image.Image | None:
-    """Patches in rows of three, the strongest first; None when a channel never fires."""
-    if not patches:
-        return None
-    rows = -(-len(patches) // COLUMNS)
-    pitch = PATCH_PX + GAP_PX
-    drawn = Image.new("RGB", (COLUMNS * pitch - GAP_PX, rows * pitch - GAP_PX), (128, 128, 128))
-    for index, patch in enumerate(patches):
-        tile = ImageOps.contain(cut(look, patch), (PATCH_PX, PATCH_PX), Image.Resampling.NEAREST)
-        tile = tile.resize((PATCH_PX, PATCH_PX), Image.Resampling.BICUBIC)
-        drawn.paste(tile, (index % COLUMNS * pitch, index // COLUMNS * pitch))
-    return drawn
-
-
-def show_comparison(layer: str, kind: str, ordering: str, scale: str, *pictures: Any) -> Updates:
-    """The matrices of photo, style and result, the style cost of each layer as bars, and what they say in words."""
-    *_, visit = pictures
-    try:
-        chosen = [picture_of(source, *pictures) for source in ("photo", "style", "result")]
-        painted = visit and visit.usable()
-        settings = painted.request.settings if painted else Settings()
-        key = (*map(_key, chosen), settings.style_scale, settings.pooling, layer in STYLE_LAYERS or layer)
-        layers = STYLE_LAYERS if layer in STYLE_LAYERS else (*STYLE_LAYERS, layer)
-        comparison = COMPARISONS.get(key, lambda: compare(*chosen, settings, layers))
-    except ValueError as error:
-        raise gr.Error(f"{error}.", print_exception=False) from None
-    shown = _compared(comparison, layer, kind, ordering, scale)
-    if settings.style_parts != DEFAULTS.style_parts:
-        shown["compare_words"] += " These are the plain matrices; the run left out what stands in the style once."
-    return shown
-
-
-def _compared(comparison: Comparison, layer: str, kind: str, ordering: str, scale: str) -> Updates:
-    found = comparison.layers[layer]
-    orders = {
-        "index": lambda: range(len(found.style["gram"])),
-        "energy": lambda: channels.order_by_energy(found.style["gram"]),
-        "similarity": lambda: channels.order_by_similarity(found.style["correlation"]),
-    }
-    matrices = {
-        "photo": found.content[kind],
-        "style": found.style[kind],
-        "result": found.result[kind],
-        "result - style": found.difference(kind),
-    }
-    words = (
-        f"In {layer} the photo's style cost is {found.before:.3g}, the result's {found.after:.3g}: "
-        f"{max(0.0, 1 - found.after / found.before):.0%} of the way to the style's own matrix, whose cost is 0."
-        if found.before
-        else ""
-    )
+    path = save_bytes_to_cache(content, "activations.npz", get_upload_folder())
     return {
-        "matrices": comparison_figure(matrices, list(orders[ordering]()), scale),
-        "bars": costs_figure(comparison, "photo", "result"),
-        "compare_words": words.replace("%", " %"),
+        "file": gr.DownloadButton(
+            f"Download activations.npz ({len(content) / 1e6:.1f} MB)", value=path, interactive=True
+        )
     }
-
-
-def show_shipped_studies(photo: str | None, style: str | None) -> Updates:
-    """What each layer knows of the two pictures, as far as they are examples."""
-    return {
-        "textures": _shipped(style, layer_studies.TEXTURE_LAYERS),
-        "contents": _shipped(photo, layer_studies.CONTENT_LAYERS),
-    }
-
-
-def _shipped(path: str | None, layers: tuple[str, ...]) -> Captioned:
-    found = [(examples.study(path or "", layer), layer) for layer in layers]
-    return [(study, layer) for study, layer in found if Path(study).is_file()]
-
-
-def paint_textures(style: str | None) -> Iterator[Updates]:
-    """The style picture from noise, by one layer at a time."""
-    studies = {layer: (style, style, layer_studies.texture_settings(layer)) for layer in layer_studies.TEXTURE_LAYERS}
-    yield from with_sentences(_painted(studies))
-
-
-def paint_contents(photo: str | None) -> Iterator[Updates]:
-    """The photo from noise, by one layer at a time."""
-    studies = {layer: (photo, photo, layer_studies.content_settings(layer)) for layer in layer_studies.CONTENT_LAYERS}
-    yield from with_sentences(_painted(studies))
-
-
-def paint_playground(photo: str | None, style: str | None) -> Iterator[Updates]:
-    """The pair painted with one layer's lambda at 1 and the others at 0."""
-    studies = {layer: (photo, style, layer_studies.playground_settings(layer)) for layer in STYLE_LAYERS}
-    yield from with_sentences(_painted(studies))
-
-
-@on_free_device
-def _painted(device: str, studies: dict[str, tuple[str | None, str | None, Settings]]) -> Iterator[Updates]:
-    """Small runs, one after the other: photo, style and settings by layer."""
-    done: Captioned = []
-    for number, (layer, (photo, style, settings)) in enumerate(studies.items(), start=1):
-        if photo is None or style is None:
-            raise ValueError("a picture is missing; choose one on the first tab")
-        for event in stylise_events(photo, style, replace(settings, device=device)):
-            match event:
-                case Step(preview=Image.Image() as preview):
-                    yield {
-                        "study": [*done, (preview, layer)],
-                        "status": f"Painting {number} of {len(studies)}: {layer}.",
-                    }
-                case Finished(result=result):
-                    done.append((result.image, layer))
-    yield {"study": done, "status": f"{len(done)} pictures, one layer each."}

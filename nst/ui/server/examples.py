@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 FOLDER = PACKAGE / "examples"  # where a wheel puts them
 if not FOLDER.is_dir():
     FOLDER = PACKAGE.parent / "examples"  # in the repository
-SHOWN = ("photos", "styles", "studies")  # what a click brings onto the page
+SHOWN = ("photos", "styles", "studies", "lesson")  # what a click brings onto the page
 FIRST_PHOTO, FIRST_STYLE = "chelsea", "impasto"
 
 
@@ -46,6 +46,11 @@ def study(path: str, layer: str) -> str:
     """An example reconstructed from one layer alone, painted by `examples/make_studies.py`."""
     original = Path(path)
     return str(FOLDER / "studies" / original.stem / f"{layer}.jpg")
+
+
+def lesson(name: str) -> Path:
+    """A file of the lesson about the first pictures: data as JSON, or a picture; made by `examples/make_lesson.py`."""
+    return FOLDER / "lesson" / name
 
 
 def first_sight() -> tuple[str, str, str, str]:

@@ -86,6 +86,7 @@ def weights() -> tuple[gr.Accordion, Components, dict[str, gr.Button]]:
         equal = gr.Button("Reset lambdas to equal", size="sm")
         equals = dict(zip(lambdas, DEFAULTS.style_layers.values(), strict=True))
         equal.click(lambda: equals, None, lambdas, **AT_ONCE)
+        gr.Markdown("What one layer alone paints: [one lambda at a time](#one-lambda).")
         with gr.Accordion("More layers", open=False, elem_id="more-layers"):
             others = [layer for layer in layer_names(DEFAULTS.backbone) if layer not in STYLE_LAYER_WORDS]
             table = gr.Dataframe(

@@ -1,64 +1,160 @@
-"""A walk through the tab "What is style?" in a real browser."""
+"""A walk through the lesson in a real browser: its numbers are compared with the engine's."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from nst.explain import layer_studies
-from tests.browsing import WAIT_MS
+from nst.explain import channels
+from nst.explain.look import Look, look_at
+from nst.ui.explain import views
+from nst.ui.server import examples
+from tests.browsing import PHONE, WAIT_MS
+
+K, M = views.first_pair()
+LAYER = views.FIRST_LAYER
+WITH_MANY_ELEMENTS = ("matrix", "know", "try")  # axe takes seconds for each step
+FASTEST_S = 1 / 20  # of an answer to the pointer
 
 
-def test_a_walk_through_the_tab(page: Page) -> None:
-    page.get_by_role("tab", name="What is style?").click()
-    plot = page.locator("#matrix .js-plotly-plot .heatmaplayer image, #matrix .js-plotly-plot .heatmaplayer .hm")
-    expect(plot.first).to_be_attached(timeout=WAIT_MS)
-    expect(page.locator("#product img")).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator("#matrix-words")).to_contain_text("x 256 channels")
-    page.wait_for_timeout(800)
-    cells = page.locator("#matrix .nsewdrag").first.bounding_box()
-    page.mouse.move(cells["x"] + 99, cells["y"] + 60)
-    page.wait_for_timeout(300)
-    page.mouse.move(cells["x"] + 100, cells["y"] + 60)
-    hover = page.locator("#matrix .hoverlayer")
-    expect(hover).to_contain_text("k = ", timeout=5000)
-    k = re.search(r"k = (\d+), k' = \d", hover.text_content())[1]
+@pytest.fixture(scope="module")
+def look() -> Look:
+    return look_at(examples.first_sight()[1])
+
+
+def open_step(page: Page, step: str) -> None:
+    page.locator("#style-tab-button").click()
+    page.locator(f"#step-{step}-button").click()
+
+
+def shown(page: Page, name: str, view: str = "pair") -> float:
+    return float(page.locator(f"#view-{view} [data-name='{name}']").last.get_attribute("data-value"))
+
+
+def point_at(page: Page, look: Look, row: int, column: int, stack: int = 0, view: str = "pair") -> None:
+    face = page.locator(f"#view-{view} .face").nth(stack).bounding_box()
+    width, height = look.picture.size
+    x, y = face["x"] + (4 * column + 2) / width * face["width"], face["y"] + (4 * row + 2) / height * face["height"]
+    page.mouse.move(x, y)
+
+
+def test_numbers_under_the_pointer_are_the_engines(page: Page, look: Look) -> None:
+    open_step(page, "pair")
+    expect(page.locator("#view-pair .readout b").first).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_timeout(500)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "heartbeat" not in request.url else None)
+    block = look.block(LAYER)
+    a, b = (block[0, channel].double().numpy() for channel in (K, M))
+    page.locator("#view-pair .face").first.scroll_into_view_if_needed()
+    for stack, (row, column) in enumerate(((10, 20), (40, 33), (60, 90))):
+        point_at(page, look, row, column, stack)
+        assert shown(page, "k") == pytest.approx(a[row, column], abs=1e-4 * a.max())
+        assert shown(page, "m") == pytest.approx(b[row, column], abs=1e-4 * b.max())
+        product = a[row, column] * b[row, column]
+        assert shown(page, "product") == pytest.approx(product, abs=1e-4 * (a * b).max())
+
+    point_at(page, look, 20, 30)
     page.mouse.down()
+    point_at(page, look, 50, 80)
     page.mouse.up()
-    expect(page.get_by_label("Channel k", exact=True)).to_have_value(k)
-    expect(page.locator("#entry")).to_contain_text(f"the entry ({k}, ", timeout=WAIT_MS)
-    expect(page.locator("#relation")).to_contain_text(k)
+    partial = (a * b)[20:51, 30:81].sum()
+    assert shown(page, "partial") == pytest.approx(partial, rel=1e-3)
+    expect(page.locator("#view-pair .sum")).to_contain_text(f"{31 * 51} of {a.size} positions")
+    page.locator("#view-pair input[type=range]").focus()
+    page.keyboard.press("End")
+    assert shown(page, "partial") == pytest.approx(channels.matrix(block)[K, M], rel=1e-3)
 
-    page.locator("#look-kind").get_by_text("correlation").click()
-    expect(page.locator("#matrix-words")).to_contain_text("from -1 to 1", timeout=WAIT_MS)
-    pair = page.locator("#pairs label").nth(2)
-    expect(pair).to_be_visible(timeout=WAIT_MS)
-    name = pair.inner_text()
-    pair.click()
-    expect(page.get_by_label("Channel k", exact=True)).to_have_value(name.split(" and ")[0], timeout=WAIT_MS)
-    page.locator("#look-at").get_by_text("Photo").click()
-    expect(page.locator("#matrix-words")).to_contain_text("63 x 96 positions", timeout=WAIT_MS)
+    page.locator("#view-pair .face").first.focus()
+    point_at(page, look, 10, 20)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowRight")
+    assert shown(page, "k") == pytest.approx(a[11, 30], abs=1e-4 * a.max())
+    answer_s = page.evaluate(
+        """() => {
+            const face = document.querySelector("#view-pair .face"), box = face.getBoundingClientRect();
+            const told = document.querySelector("#view-pair .readout"), begin = performance.now();
+            const seen = new Set();
+            for (let step = 0; step < 100; step++) {
+                const at = { clientX: box.x + 2 + step, clientY: box.y + 2 + step, bubbles: true };
+                face.dispatchEvent(new PointerEvent("pointermove", at));
+                seen.add(told.textContent);
+                face.offsetWidth;
+            }
+            if (seen.size < 20) throw new Error(`only ${seen.size} answers`);
+            return (performance.now() - begin) / 100000;
+        }"""
+    )
+    assert answer_s < FASTEST_S
+    assert asked == [], "no request per move"
 
-    page.locator("#compare-matrices").click()
-    expect(page.locator("#bars .js-plotly-plot .barlayer .point").first).to_be_attached(timeout=WAIT_MS)
-    expect(page.locator("#compare-words")).to_contain_text("% of the way")
-    expect(page.locator("#textures img")).to_have_count(5)
-    expect(page.locator("#contents img")).to_have_count(5)
-    for name in ("textures", "contents"):
-        assert page.locator(f"#{name} .caption-label").all_inner_texts()[0].startswith("relu1_")
+
+def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(page: Page, look: Look) -> None:
+    open_step(page, "matrix")
+    view = page.locator("#view-matrix")
+    expect(view.locator(".choice[aria-pressed='true']")).to_have_text(f"{K} and {M}", timeout=WAIT_MS)
+    entries = channels.matrix(look.block(LAYER))
+    assert shown(page, "entry", "matrix") == pytest.approx(entries[K, M], rel=1e-3)
+    view.locator(".tile").nth(3).click()
+    expect(view.locator("figcaption").first).not_to_have_text(f"k = {K}", timeout=WAIT_MS)
+    expect(view.locator(".choice[aria-pressed='true']")).to_have_count(0)
+    k, m = (int(caption.split("= ")[1]) for caption in view.locator("figcaption").all_inner_texts()[:2])
+    assert shown(page, "entry", "matrix") == pytest.approx(entries[k, m], rel=1e-3)
+    expect(view.locator(".readout")).to_contain_text(f"k = {k}, k' = {m}")
+    ticks = view.locator(".ticks span").all_inner_texts()
+    assert ticks[-1].replace(" ", "")[:3] == f"{entries.max():.1e}"[:3], "the bar ends at the largest entry"
+    view.locator("select").first.select_option("correlation")
+    expect(view.locator(".small")).to_contain_text("from -1 to 1", timeout=WAIT_MS)
 
 
-def test_one_lambda_at_a_time_is_painted_for_the_current_pair(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = layer_studies.playground_settings
-    monkeypatch.setattr(layer_studies, "playground_settings", lambda layer: replace(usual(layer), size=96, steps=6))
-    page.get_by_role("tab", name="What is style?").click()
-    page.locator("#paint-playground").click()
-    expect(page.locator("#playground img")).to_have_count(3, timeout=WAIT_MS)
-    expect(page.locator("#stop-playground")).to_be_visible()
-    expect(page.locator("#playground-status")).to_contain_text("5 pictures, one layer each", timeout=WAIT_MS)
-    expect(page.locator("#paint-playground")).to_be_enabled()
-    sources = [image.get_attribute("src") for image in page.locator("#playground img").all()]
-    assert len(set(sources)) == 5
+def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
+    """On a phone in the dark: nothing is empty, nothing is wider than the screen, and axe finds nothing serious."""
+    context = browser.new_context(viewport=PHONE, color_scheme="dark", has_touch=True, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator("#style-tab-button")).to_be_visible(timeout=WAIT_MS)
+    filled = {
+        "channels": "#view-channel .readout b", "pair": "#view-pair .sum b", "matrix": "#view-matrix .tile.here",
+        "cost": "#view-cost .costs b", "know": "#textures img", "try": "#view-toy .toy-matrix span",
+    }  # fmt: skip
+    assert set(filled) == set(views.STEPS)
+    for step, content in filled.items():
+        open_step(page, step)
+        expect(page.locator(content).first).to_be_visible(timeout=WAIT_MS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], step
+        if step in WITH_MANY_ELEMENTS:
+            found = Axe().run(page, "#style-tab").response["violations"]
+            serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+            assert serious == [], step
+    page.locator("#view-toy input").first.fill("5")
+    assert page.locator("#view-toy [data-entry='00']").inner_text() == str(25 + 9 + 1 + 9)
+    page.locator("#view-toy button").first.click()
+    assert page.locator("#view-toy [data-entry='00']").inner_text() == str(25 + 9 + 1 + 9), "positions do not count"
+    page.locator("#try-shuffle-button").click()
+    page.locator("#view-shuffle button").first.click()
+    assert shown(page, "change", "shuffle") < 1e-9
+    assert shown(page, "content", "shuffle") > 0.05
+    page.locator("#try-guess-button").click()
+    page.locator("#view-guess .card button").first.click()
+    expect(page.locator("#view-guess .answer").first).to_contain_text("picture 1 is")
+    context.close()
+
+
+def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(page: Page) -> None:
+    page.get_by_role("link", name="one lambda at a time").click()
+    expect(page.locator("#playground img")).to_have_count(5, timeout=WAIT_MS)
+    expect(page.locator("#paint-playground")).to_be_visible()
+
+
+def test_an_entry_is_painted_live(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nst.explain import entry_picture
+
+    monkeypatch.setattr(entry_picture, "STEPS", ((64, 6),))
+    open_step(page, "try")
+    page.locator("#try-entry-button").click()
+    expect(page.locator("#entries img")).to_have_count(4, timeout=WAIT_MS)
+    page.locator("#paint-entries").click()
+    expect(page.locator("#entries-status")).to_contain_text("times the entry of your picture", timeout=WAIT_MS)
+    expect(page.locator("#entries-status")).to_contain_text(f"k = {K} and k' = {M} of {LAYER}", timeout=WAIT_MS)
+    expect(page.locator("#paint-entries")).to_be_enabled()
