@@ -204,7 +204,7 @@ def test_suffix_and_bits_decide_the_format(name: str, bits: int, expected: str) 
 
 @pytest.mark.parametrize("name", ["out", "out.gif", "png", ".png", "out.png.txt"])
 def test_unknown_suffix_is_refused_with_those_known(name: str) -> None:
-    with pytest.raises(ValueError, match=r"no ending of a format .*use \.png, \.jpg, \.jpeg, \.webp$"):
+    with pytest.raises(ValueError, match=r"no ending of a format .*use \.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff$"):
         encode.format_of(name)
 
 

@@ -41,7 +41,8 @@ def test_hovering_over_the_chart_tells_values(opened: Page) -> None:
         opened.wait_for_timeout(200)
     tooltip = opened.locator("#vg-tooltip-element, .vg-tooltip").first
     expect(tooltip).to_contain_text("step", timeout=SOON_MS)
-    expect(tooltip).to_contain_text("log10 cost")
+    expect(tooltip).to_contain_text("cost (log10)")
+    assert re.search(r"-?\d+\.\d{4}", tooltip.inner_text()) is None, "no more digits than one can read"
 
 
 def test_a_preset_is_a_card_with_a_picture_that_sets_the_controls(opened: Page) -> None:
