@@ -1,5 +1,6 @@
 import io
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_jpeg_keeps_the_resolution_of_colour(photo: Image.Image) -> None:
 def test_alpha_comes_back_unchanged(format: str, painting: np.ndarray) -> None:
     expected = np.rint(painting[..., 3] * 255)
     found = np.asarray(opened(encode.encode(painting, format)).convert("RGBA"))[..., 3]
-    assert np.abs(found - expected).max() <= (1 if format == "png16" else 0)  # Pillow cuts 16 bits to 8
+    assert np.abs(found - expected).max() <= (1 if encode.FORMATS[format].bits == 16 else 0)  # Pillow cuts 16 bits to 8
 
 
 @pytest.mark.parametrize("as_picture", [False, True])
@@ -203,7 +204,7 @@ def test_suffix_and_bits_decide_the_format(name: str, bits: int, expected: str) 
 
 @pytest.mark.parametrize("name", ["out", "out.gif", "png", ".png", "out.png.txt"])
 def test_unknown_suffix_is_refused_with_those_known(name: str) -> None:
-    with pytest.raises(ValueError, match=r"no ending of a format .*use \.png, \.jpg, \.jpeg, \.webp$"):
+    with pytest.raises(ValueError, match=r"no ending of a format .*use \.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff$"):
         encode.format_of(name)
 
 
@@ -263,3 +264,42 @@ def test_link_keeps_pointing_where_it_did(painting: np.ndarray, tmp_path: Path) 
 def test_missing_folder_is_an_error_of_the_system(painting: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         encode.save(painting, tmp_path / "missing" / "a.png")
+
+
+def numbers_of_tiff(content: bytes) -> tuple[np.ndarray, dict[int, object]]:
+    """(H, W, channels) and the tags of a TIFF: Pillow reads the tags, and strips are decoded as TIFF 6.0 says."""
+    with Image.open(io.BytesIO(content)) as picture:
+        tags = dict(picture.tag_v2)
+        width, height = picture.size
+    assert (tags[259], tags[317], tags[284]) == (8, 2, 1), "deflate, horizontal differences, channels beside each other"
+    strips = zip(tags[273], tags[279], strict=True)
+    decoded = b"".join(zlib.decompress(content[offset : offset + count]) for offset, count in strips)
+    kind = {8: np.uint8, 16: np.dtype((content[:2] == b"II" and "<u2") or ">u2")}[tags[258][0]]
+    differences = np.frombuffer(decoded, kind).reshape(height, width, len(tags[258]))
+    return np.cumsum(differences, axis=1, dtype=kind), tags
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize(("format", "white"), [("tiff", 255), ("tiff16", 65535)])
+def test_tiff_holds_every_value_exactly(format: str, white: int, channels: int) -> None:
+    values = every_value(white, channels)
+    content = encode.encode((values / white).astype(np.float32), format)
+    found, tags = numbers_of_tiff(content)
+    assert np.array_equal(found, values)
+    assert tags.get(338, ()) == ((2,) if channels == 4 else ()), "alpha that is not multiplied into the colours"
+    assert tags[34675] == encode.SRGB_PROFILE
+    assert not {270, 305, 306, 315} & set(tags), "description, software, date, artist"
+
+
+@pytest.mark.parametrize("dpi", [150, 200, 300])
+@pytest.mark.parametrize("format", ["png", "png16", "jpeg", "tiff"])
+def test_the_resolution_of_a_print_is_in_the_file(format: str, dpi: int, painting: np.ndarray) -> None:
+    assert opened(encode.encode(painting, format, dpi=dpi)).info["dpi"] == pytest.approx((dpi, dpi), abs=0.02)
+    assert "dpi" not in opened(encode.encode(painting, "png")).info
+
+
+def test_the_resolution_of_png_is_read_by_another_reader(painting: np.ndarray) -> None:
+    for format in LOSSLESS:
+        reader = png.Reader(bytes=encode.encode(painting, format, dpi=300))
+        reader.preamble()
+        assert (reader.x_pixels_per_unit, reader.y_pixels_per_unit, reader.unit_is_meter) == (11811, 11811, True)

@@ -67,14 +67,15 @@ def _take_away() -> Components:
 
 def _print_panel() -> Components:
     """A size on paper, and what a picture of that size takes; unfolded by the button Print."""
-    with gr.Column(elem_id="print-panel"), gr.Row():
-        units = [("cm", "cm"), ("inches", "in")]
-        resolutions = [(f"{dpi} dpi: {words}", dpi) for dpi, words in RESOLUTIONS.items()]
-        length = gr.Number(15, minimum=1, label="Longer side", min_width=90, elem_id="print-side")
-        unit = gr.Radio(units, value="cm", label="Unit", min_width=120, elem_id="print-unit")
-        dpi = gr.Dropdown(resolutions, value=300, label="Resolution", min_width=140, elem_id="print-dpi")
-        begin = gr.Button("Paint for print", variant="primary", size="md", interactive=False, elem_id="paint-print")
+    units = [("cm", "cm"), ("inches", "in")]
+    resolutions = [(f"{dpi} dpi: {words}", dpi) for dpi, words in RESOLUTIONS.items()]
+    with gr.Column(elem_id="print-panel"):
+        with gr.Row():
+            length = gr.Number(15, minimum=1, label="Longer side", min_width=90, elem_id="print-side")
+            unit = gr.Dropdown(units, value="cm", label="Unit", min_width=90, elem_id="print-unit")
+            dpi = gr.Dropdown(resolutions, value=300, label="Resolution", min_width=180, elem_id="print-dpi")
         plan = gr.Markdown("", container=False, elem_id="print-plan")
+        begin = gr.Button("Paint for print", variant="primary", size="md", interactive=False, elem_id="paint-print")
     return Components(print_side=length, print_unit=unit, print_dpi=dpi, paint_print=begin, print_plan=plan)
 
 

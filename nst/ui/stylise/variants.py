@@ -62,9 +62,9 @@ def fill(axis: str, name: str) -> Updates:
 
 
 def needed_s(*values: Any) -> int:
-    """Seconds of a ZeroGPU to ask for: as many as for the picture that the controls ask for."""
+    """Seconds of a ZeroGPU to ask for."""
     try:
-        return zerogpu.needed_s(run_request(_given(values)[1]))
+        return zerogpu.START_S + round(_seconds(_planned(*_given(values))[0]))
     except ValueError:
         return zerogpu.UNKNOWN_S  # it will be refused
 
@@ -109,7 +109,7 @@ def _painted(device: str, chosen: Mapping[str, Any], given: Mapping[str, Any]) -
     page = encode(sheet(grid, finished), "png", sheet_text(grid, first, request.fingerprints))
     path = save_bytes_to_cache(page, "options.png", get_upload_folder())
     status = f"{count} options in {took_s:.1f} s. Choose one to take its settings, then press Stylise."
-    yield {"status": status, "options_file": gr.update(value=path, interactive=True)}
+    yield {"options": _table(grid, buttons), "status": status, "options_file": gr.update(value=path, interactive=True)}
 
 
 def take(alpha: float, chosen: gr.EventData) -> Updates:

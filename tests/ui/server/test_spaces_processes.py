@@ -99,8 +99,7 @@ def run(handler, given=given):
 painted, again = run(handlers.paint), run(handlers.go_on)
 *_, public = handlers.stylise(*given.values())
 grid = zerogpu.on_zerogpu(variants.paint, variants.needed_s)
-variants.VARIANTS, variants.AREA_PX, variants.LEAST_PX = variants.VARIANTS[:1], 0, 64
-*_, options = grid(*given.values())
+*_, options = grid("beta", "10", "nothing", "", 96, "draft", *given.values())
 statuses = [updates["status"] for updates in (painted, again, public)]
 large = zerogpu.needed_s(run_request({**given, "size": 1024, "quality": "fine"}))
 asked = list(spaces.asked)
@@ -109,7 +108,8 @@ try:
 except Exception as error:
     refused = str(error)
 import torch
-print(json.dumps([sorted(set(wrapped)), painted["picture"].size, statuses, len(options["options"]), asked, large,
+painted_options = options["options"].count("<img")
+print(json.dumps([sorted(set(wrapped)), painted["picture"].size, statuses, painted_options, asked, large,
     len(spaces.asked) - len(asked), str(refused), torch.cuda.is_initialized()]))
 """
 

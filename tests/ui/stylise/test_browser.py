@@ -32,7 +32,7 @@ def test_the_page_opens_with_a_finished_example(opened: Page) -> None:
     for picture in ("#photo-input img", "#style-input img", "#picture img"):
         expect(opened.locator(picture)).to_be_visible()
         assert opened.locator(picture).evaluate("img => img.complete && img.naturalWidth") > 100
-    expect(opened.locator("#curve g.plot_marks path")).to_have_count(8)
+    expect(opened.locator("#curve g.plot_marks path")).to_have_count(9)  # one marks where the levels begin
 
 
 def test_an_example_photo_is_one_click(opened: Page) -> None:
@@ -184,7 +184,7 @@ def test_curve_compare_time_lapse_continue_and_bigger_follow_a_run(page: Page) -
     page.locator("#stylise-button").click()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
     lines = page.locator("#curve g.plot_marks path")
-    expect(lines).to_have_count(8)
+    expect(lines).to_have_count(8)  # one level, so that no line marks the next
     points = [line.get_attribute("d").count("L") + 1 for line in lines.all()]
     assert min(points) >= sum(QUALITIES["draft"])  # such a small picture has one level, with all of them
     for series in ("total J", "content", "style", "relu1_1", "relu5_1"):

@@ -24,7 +24,7 @@ from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
 from nst.ui.server import examples, uploads
 from nst.ui.stylise import after_run, gallery, handlers, share, status_text
 from nst.ui.stylise.controls import PAGE_COLOURS, show_recurring
-from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_rows
+from nst.ui.stylise.curve import COLUMNS, LEVEL_MARK, SERIES_COLOURS, curve_rows
 from nst.ui.stylise.form import BRUSHES, PICTURES, masks_of, run_request
 from nst.ui.stylise.picture import Picture, Run
 from nst.ui.stylise.visit import Visit
@@ -77,9 +77,38 @@ def test_the_curve_has_every_series_from_the_first_step_on() -> None:
     rows = curve_rows(history[:1])
     assert list(rows["series"]) == list(SERIES_COLOURS)
     values = dict(zip(rows["series"], 10 ** rows[COLUMNS[1]], strict=True))
-    assert values["total J"] == pytest.approx(history[0].total)
-    assert values["relu3_1"] == pytest.approx(history[0].style_layers["relu3_1"])
+    assert values["total J"] == pytest.approx(history[0].total, rel=0.002)  # as many digits as a tooltip shows
+    assert values["relu3_1"] == pytest.approx(history[0].style_layers["relu3_1"], rel=0.002)
     assert len(curve_rows(history)) == 2 * len(SERIES_COLOURS)
+
+
+def test_the_curve_marks_where_a_level_begins() -> None:
+    layers = dict.fromkeys(STYLE_LAYER_WORDS, 0.5)
+    steps = [costs(step, 1.0, level=level) for step, level in enumerate((1, 1, 2, 2, 3), start=1)]
+    history = [dataclasses.replace(one, style_layers=layers) for one in steps]
+    rows = curve_rows(history)
+    marks = rows[rows["series"] == LEVEL_MARK]
+    assert marks["step"].tolist() == [3, 3, 3, 5, 5, 5]
+    assert marks[COLUMNS[1]].isna().tolist() == [False, False, True] * 2, "so that the lines are not joined"
+
+
+def test_a_larger_picture_is_never_shown_as_a_loss() -> None:
+    started = SimpleNamespace(levels=(1, 2), steps=40, settings=Settings())
+    shares = ((1, 0.9), (1, 0.1), (2, 0.6), (2, 0.05))
+    history = [costs(step, 1.0, style=style, level=level) for step, (level, style) in enumerate(shares, start=1)]
+    said = [
+        status_text.progress(started, SimpleNamespace(costs=history[n], fraction=0.5, eta_seconds=7), history[: n + 1])
+        for n in range(4)
+    ]
+    assert "Style 10 % matched" in said[0]
+    assert "Style 90 % matched" in said[1]
+    assert "Larger picture, finer detail now" in said[2]
+    assert "%" not in said[2]
+    assert "Style 95 % matched" in said[3]
+    assert said[3].startswith("Stage 2 of 2: ")
+    assert "7 s left" in said[3]
+    early = SimpleNamespace(costs=history[0], fraction=0.01, eta_seconds=120)
+    assert "left" not in status_text.progress(started, early, history[:1]), "the first steps are slow"
 
 
 def brushed(*words: str) -> Image.Image:
@@ -202,7 +231,7 @@ def test_sixteen_bits_come_from_the_painting_and_not_from_the_eight_on_the_page(
 def test_a_stopped_run_leaves_a_picture_with_a_recipe_that_says_at_which_step(visit: Visit) -> None:
     number = after_run.show_waiting(visit)["number"]
     frames = handlers.paint(visit, number, "png", *values_of(colour="luminance"))
-    while not next(frames)["status"].startswith("Level 1 of 1, 64 px, step 2 of"):
+    while not next(frames)["status"].startswith("64 px, step 2 of"):
         pass
     assert after_run.stop(visit) == {}, "the display comes with the run itself"
     *_, last = frames

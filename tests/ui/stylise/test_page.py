@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import time
+import zipfile
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Page, expect
 
+from nst import recipe
 from nst.settings import Settings
 from nst.ui.stylise import expected_time
-from nst.ui.stylise.curve import SERIES_COLOURS
+from nst.ui.stylise.curve import SERIES_COLOURS, SHOWN_AT_FIRST
 from nst.ui.stylise.presets import PRESETS
-from nst.ui.stylise.variants import VARIANTS
 from tests.browsing import PHONE, WAIT_MS, WIDE, choose_size, fill, finished, picture_source, unfold, visit
 
 PANELS = ("size", "more-styles", "colour", "places", "advanced", "recipe")
@@ -38,7 +41,8 @@ def test_hovering_over_the_chart_tells_values(opened: Page) -> None:
         opened.wait_for_timeout(200)
     tooltip = opened.locator("#vg-tooltip-element, .vg-tooltip").first
     expect(tooltip).to_contain_text("step", timeout=SOON_MS)
-    expect(tooltip).to_contain_text("log10 cost")
+    expect(tooltip).to_contain_text("cost (log10)")
+    assert re.search(r"-?\d+\.\d{4}", tooltip.inner_text()) is None, "no more digits than one can read"
 
 
 def test_a_preset_is_a_card_with_a_picture_that_sets_the_controls(opened: Page) -> None:
@@ -104,51 +108,80 @@ def test_a_change_while_the_page_opens_has_the_last_word(
     assert asked[-1] == 2048
 
 
-def test_the_time_left_is_told_beside_the_button_while_it_paints(page: Page) -> None:
+def test_the_time_left_is_told_in_the_status_alone(page: Page) -> None:
     choose_size(page, 192, "balanced")
+    forecast = page.locator("#expected").inner_text()
     page.locator("#stylise-button").click()
-    expect(page.locator("#expected")).to_contain_text("left", timeout=WAIT_MS)
+    expect(page.locator("#status")).to_contain_text("left", timeout=WAIT_MS)
+    assert "left" not in page.locator("#expected").inner_text()
     finished(page)
-    expect(page.locator("#expected")).to_contain_text("About", timeout=WAIT_MS)
+    assert "left" not in page.locator("#status").inner_text()
+    assert forecast.startswith("About")
+
+
+def show_options(page: Page, across: str = "20, 85", down: str = "0.6, 1.5") -> None:
+    page.get_by_role("tab", name="Options").click()
+    fill(page, "Longer side, px", "96")
+    page.get_by_label("Values across").fill(across)
+    page.get_by_label("Values down").fill(down)
+    page.locator("#show-options").click()
 
 
 def test_options_appear_one_by_one_and_a_click_takes_their_settings(page: Page) -> None:
-    page.locator("#show-options").click()
-    pictures = page.locator("#options .thumbnail-item img")
+    show_options(page)
+    pictures = page.locator("#options button img")
     counts = set()
     deadline = time.monotonic() + 3 * WAIT_MS / 1000
     while "options in" not in page.locator("#status").inner_text() and time.monotonic() < deadline:
         counts.add(pictures.count())
         page.wait_for_timeout(100)
-    assert counts >= set(range(2, len(VARIANTS))), "each is seen before the next is there"
-    assert len({picture.get_attribute("src") for picture in pictures.all()}) == len(VARIANTS)
-    page.locator("#options .thumbnail-item").nth(3).click()
-    finished(page, "Taken: strength 85, fine strokes")
+    assert counts >= {2, 3}, "each is seen before the next is there"
+    assert len({picture.get_attribute("src") for picture in pictures.all()}) == 4
+    assert page.locator("#options th").all_inner_texts() == [
+        *("Strength 20", "Strength 85", "Stroke size 0.6", "Stroke size 1.5")
+    ]
+    with page.expect_download() as started:
+        page.locator("#options-file").click()
+    with Image.open(started.value.path()) as sheet:
+        assert sheet.text["Grid"] == "--across beta=2.5,50.1 --down style_scale=0.6,1.5"
+        assert recipe.read(sheet).settings.beta == 2.5
+    page.locator("#options button").nth(1).click()
+    finished(page, "Taken: Strength 85, Stroke size 0.6")
     assert (value(page, "Strength"), value(page, "beta: style")) == ("85", "50.1")
     unfold(page, "size")
     expect(page.get_by_label("number input for Stroke size")).to_have_value("0.6")
 
 
 def test_options_can_be_stopped_and_those_painted_stay(page: Page) -> None:
-    page.locator("#show-options").click()
-    expect(page.locator("#options .thumbnail-item").nth(1)).to_be_visible(timeout=WAIT_MS)
+    show_options(page, "20, 45, 65, 85")
+    expect(page.locator("#options button").nth(1)).to_be_visible(timeout=WAIT_MS)
     page.locator("#stop-options").click()
     finished(page, "Stopped.")
     expect(page.locator("#show-options")).to_be_enabled()
-    count = page.locator("#options .thumbnail-item").count()
+    count = page.locator("#options button").count()
     page.wait_for_timeout(2500)
-    assert page.locator("#options .thumbnail-item").count() == count < len(VARIANTS)
+    assert page.locator("#options button").count() == count < 8
+
+
+def test_a_grid_that_is_none_is_refused_with_a_sentence(page: Page) -> None:
+    page.get_by_role("tab", name="Options").click()
+    page.get_by_label("Values across").fill("20, 200")
+    expect(page.locator("#options-expected")).to_contain_text("outside 0 to 100", timeout=WAIT_MS)
+    page.get_by_label("Values across").fill("20, 40")
+    expect(page.locator("#options-expected")).to_contain_text("4 pictures, about", timeout=WAIT_MS)
 
 
 def test_series_are_switched_off_and_on_in_the_chart(page: Page) -> None:
     lines = page.locator("#curve g.plot_marks path")
-    expect(lines).to_have_count(len(SERIES_COLOURS))
+    expect(lines).to_have_count(len(SERIES_COLOURS) + 1)  # one more marks the levels
     content = page.locator(f"#curve g.plot_marks path[stroke='{SERIES_COLOURS['content']}']")
     expect(content).to_be_visible()
     switch = page.locator("#series input[name='content']")
     switch.uncheck()
     expect(content).to_be_hidden()
-    assert sum(line.is_visible() for line in lines.all()) == len(SERIES_COLOURS) - 1
+    assert sum(line.is_visible() for line in lines.all()) == len(SHOWN_AT_FIRST) - 1 + 1
+    page.locator("#series input[name='relu1_1']").check()
+    assert sum(line.is_visible() for line in lines.all()) == len(SHOWN_AT_FIRST) + 1
     choose_size(page, 128)
     stylise(page)  # a new curve keeps the choice
     expect(content).to_be_hidden()
@@ -170,9 +203,32 @@ def test_pictures_of_the_visit_come_back_with_their_settings(page: Page) -> None
     assert value(page, "beta: style") == "31.6"
     assert picture_source(page) not in ("", sources[1])
     expect(page.locator("#go-on")).to_be_enabled()
-    page.locator("#bigger").click()
-    finished(page, "Finished: 256 x 170 px")
+    captions = page.locator("#visit .caption-label").all_inner_texts()
+    assert captions == ["impasto, beta 3, size 128, quality draft", "impasto, beta 31.6, size 128, quality draft"]
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_label("Left", exact=True).click()
+    page.get_by_role("option").last.click()
+    expect(page.locator("#differences")).to_contain_text("beta", timeout=SOON_MS)
+    assert re.search(r"beta\s+3\s+31.6", page.locator("#differences").inner_text())
+    with page.expect_download() as started:
+        page.locator("#zip-all").click()
+    with zipfile.ZipFile(started.value.path()) as archive:
+        assert archive.namelist() == [*("01_chelsea_impasto.png", "02_chelsea_impasto.png"), "settings_and_costs.csv"]
+        rows = list(csv.DictReader(archive.read("settings_and_costs.csv").decode().splitlines()))
+    assert [row["beta"] for row in rows] == ["31.6", "3"]
+    assert float(rows[0]["style cost"]) > 0
+    page.get_by_role("tab", name="Picture").click()
+    page.locator("#print").click()
+    page.locator("#print-side input").fill("2")
+    expect(page.locator("#print-plan")).to_contain_text("2 cm at 300 dpi are 236 px: about", timeout=WAIT_MS)
+    page.locator("#paint-print").click()
+    finished(page, "Finished: 236 x 157 px")
     expect(page.locator("#visit .thumbnail-item")).to_have_count(3, timeout=WAIT_MS)
+    with page.expect_download() as started:
+        page.locator("#download").click()
+    assert started.value.suggested_filename == "chelsea_impasto.png"
+    with Image.open(started.value.path()) as picture:
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
 
 
 def test_a_link_with_the_settings_is_made_and_works(page: Page) -> None:
@@ -198,7 +254,7 @@ def test_strength_in_the_address_sets_beta_and_nonsense_gets_a_notice(tab: Page,
 
 def test_nothing_jumps_when_results_arrive(page: Page) -> None:
     choose_size(page, 128)
-    places = ("#picture", "#curve", "#series", "#take-away", "#stylise", "#panels")
+    places = ("#picture", "#take-away", "#curve", "#series", "#stylise", "#panels")
 
     def tops() -> list[float]:
         return [page.locator(place).bounding_box()["y"] for place in places]
