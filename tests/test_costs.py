@@ -160,6 +160,11 @@ def test_gradient_equals_finite_differences(cost) -> None:
     assert torch.autograd.gradcheck(cost, a)
 
 
+def test_content_cost_has_both_gradients() -> None:
+    a, b = (activations(1, 3, 3, 4, seed=seed).requires_grad_() for seed in (8, 9))
+    assert torch.autograd.gradcheck(costs.content_cost, (a, b))
+
+
 @pytest.mark.parametrize("size", [(6, 7), (1, 1), (5, 3)], ids=str)
 def test_guided_style_matrix_with_a_mask_of_ones_is_the_plain_one(size: tuple[int, int]) -> None:
     a = activations(1, 5, *size)

@@ -180,3 +180,9 @@ def test_boxes_that_are_cut_off_or_nonsense_declare_nothing(cut: int) -> None:
     nonsense = content[:cut] + np.random.default_rng(cut).bytes(400)
     containers.avif_code_points(io.BytesIO(nonsense))  # must not raise
     assert containers.avif_code_points(io.BytesIO(b"")) is None
+
+
+@pytest.mark.parametrize("points", PRIMARIES)
+def test_white_of_any_space_is_white(points: int) -> None:
+    white = Image.new("RGB", (1, 1), "white")
+    assert to_srgb(white, Space(np.sqrt, PRIMARIES[points])).getpixel((0, 0)) == pytest.approx((255,) * 3, abs=1)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,11 @@ def painting(photo: Image.Image, style: Image.Image) -> Painting:
 def test_without_more_the_pixels_are_the_painted_ones(painting: Painting) -> None:
     assert np.array_equal(painting.pixels(), painting.painted[0].permute(1, 2, 0))
     assert painting.pixels().dtype == np.float32
+
+
+def test_the_picture_before_is_the_photo_also_where_grey_is_painted(painting: Painting) -> None:
+    grey = dataclasses.replace(painting, grey=torch.ones(1, 1, 1, 1), colour="histogram")
+    assert np.array_equal(np.asarray(grey.before()), np.asarray(pictures.to_picture(painting.photo)))
     assert painting.picture().tobytes() == pictures.to_picture(painting.painted).tobytes()
 
 

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nst.features import layers, weights
 from nst.features.extractor import FeatureExtractor, kept_kernels
 from nst.objective.objective import Objective, Targets
-from nst.optimise import lbfgs, loop
+from nst.optimise import cuda_graph, lbfgs, loop
 from nst.optimise.loop import minimise
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
@@ -151,3 +151,16 @@ def test_steps_queued_behind_a_failed_one_are_thrown_away(optimiser: str, monkey
         pass  # giving up is right when even small steps enter it
     assert found
     assert all(e.image.mean() <= 0.6 and e.cost == e.cost for e in found)
+
+
+def test_the_first_call_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In it cuDNN chooses algorithms."""
+    done = []
+    monkeypatch.setattr(cuda_graph, "_idle_stream", lambda _: None)
+    monkeypatch.setattr(cuda_graph.CapturedStep, "_record", lambda _: done.append("recorded"))
+    monkeypatch.setattr(cuda_graph.CapturedStep, "_run_unrecorded", lambda _: done.append("run"))
+    step = cuda_graph.CapturedStep(lambda: None, torch.device("cpu"))
+    step()
+    assert done == ["run"]
+    step()
+    assert done[1] == "recorded"

@@ -71,6 +71,7 @@ def test_closing_a_streaming_handler_ends_it_at_once() -> None:
     assert function.types_generator, "gradio streams generators only"
     stream = function.fn("a")
     assert [next(stream), next(stream)] == [{parts["first"]: "0"}, {parts["first"]: "1"}]
+    assert not ended, "each update is sent at once"
     stream.close()
     assert ended
 

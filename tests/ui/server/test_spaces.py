@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from nst.ui.server import files
 from nst.ui.stylise import handlers, zerogpu
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,3 +111,17 @@ def test_without_the_package_or_a_pool_handlers_are_unchanged(monkeypatch: pytes
     inactive = SimpleNamespace(GPU=lambda duration: lambda handler: handler)  # as the real package does
     monkeypatch.setattr(zerogpu, "spaces", inactive, raising=False)
     assert zerogpu.on_zerogpu(handlers.paint) is handlers.paint
+
+
+def test_a_forked_process_leaves_the_folder_to_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_exit = []
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(files.atexit, "register", at_exit.append)
+    monkeypatch.setattr(files.signal, "signal", lambda *_: None)
+    folder, (remove,), owner = Path(files.keep_apart()), at_exit, os.getpid()
+    monkeypatch.setattr(files.os, "getpid", lambda: owner + 1)
+    remove()
+    assert folder.is_dir()
+    monkeypatch.setattr(files.os, "getpid", lambda: owner)
+    remove()
+    assert not folder.exists()

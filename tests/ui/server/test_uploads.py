@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image
 
 from nst.images import pictures
-from nst.ui.server.uploads import show_upload
+from nst.ui.server.uploads import CANVAS_PX, brush_input, show_canvas, show_upload
 
 
 def tiff(folder: Path, photo: Image.Image) -> Path:
@@ -57,3 +59,18 @@ def test_what_cannot_be_read_stays_for_the_run_to_refuse(tmp_path: Path) -> None
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"II*\0" + bytes(100))
     assert show_upload("photo", str(broken)) == show_upload("photo", None) == {}
+
+
+def test_a_new_photo_on_the_canvas_forgets_what_was_painted(tmp_path: Path, photo: Image.Image) -> None:
+    photo.resize((900, 600)).save(tmp_path / "photo.png")
+    shown = show_canvas(str(tmp_path / "photo.png"))
+    assert shown.pop("brush").size == (CANVAS_PX, round(CANVAS_PX * 2 / 3))
+    assert shown == {"mask": None}
+
+
+def test_a_painted_layer_that_was_not_uploaded_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    Image.new("RGBA", (20, 20), "red").save(path)
+    sent = SimpleNamespace(id=None, layers=[SimpleNamespace(path=str(path))])
+    with pytest.raises(gr.Error, match="only be used after it was uploaded"):
+        brush_input().preprocess(sent)
