@@ -132,20 +132,22 @@ def _painted_layer(editor: gr.ImageEditor, payload: Any) -> Image.Image | None:
 def show_upload(name: str, path: str | None) -> Updates:
     """Replace an upload that browsers cannot show (TIFF, HEIC) by a PNG of the pixels that a run reads from it.
 
-    A file that cannot be read stays as it is: the run says what is wrong with it.
+    A file that cannot be read stays as it is: the status says at once what is wrong with it, as a run would.
     """
     if path is None:
         return {}
+    words = name.replace("_", " ")
     try:
-        with pictures.header(path, name) as header:
-            if header.format in SHOWN_BY_BROWSERS:
-                return {}
-        picture = pictures.load(path, name)
-    except ValueError:
-        return {}
+        picture = pictures.load(path, words)
+    except ValueError as error:
+        return {"status": f"{str(error)[:1].upper()}{str(error)[1:]}."}
+    said = {"status": f"A new {words} of {picture.width} x {picture.height} px. Press Stylise to paint."}
+    with pictures.header(path, words) as header:
+        if header.format in SHOWN_BY_BROWSERS:
+            return said
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)  # higher levels take several times as long for a few per cent
-    return {name: save_bytes_to_cache(file.getvalue(), f"{Path(path).stem}.png", get_upload_folder())}
+    return {**said, name: save_bytes_to_cache(file.getvalue(), f"{Path(path).stem}.png", get_upload_folder())}
 
 
 def show_canvas(photo: str | None) -> Updates:

@@ -54,7 +54,12 @@ def picture_with_examples(label: str, samples: Mapping[str, str], **options: Any
 def size_and_strokes() -> Components:
     """Size, quality, style scale, time budget, and whether the result has the photo's own size."""
     with gr.Accordion("Size and strokes", open=False, elem_id="size"):
-        size = number_slider("size", SMALLEST_PX, page_limits().size, SIZE_STEP_PX, "Size")
+        most_px = page_limits().size
+        size = number_slider("size", SMALLEST_PX, most_px, SIZE_STEP_PX, "Size")
+        size.info = (
+            f"Longer side of the result, {SMALLEST_PX} to {most_px} px here; more takes longer. Larger: see Print."
+        )
+        override(size, preprocess=lambda _, px: px)  # half-typed numbers are no errors; `Settings` checks them
         quality = gr.Radio(list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"])
         scale = number_slider("style_scale", LIMITS.smallest_style_scale, LIMITS.style_scale, 0.05, "Stroke size")
         budget = gr.Slider(

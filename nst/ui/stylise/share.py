@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -12,6 +13,7 @@ import gradio as gr
 from nst import Settings, recipe
 from nst.events import early_end
 from nst.settings import KINDS, read_value, write_value
+from nst.ui.server import examples
 from nst.ui.server.events import Updates
 from nst.ui.stylise.controls import colour_update
 from nst.ui.stylise.form import DEFAULTS, PAGE_DEFAULTS, PICTURES, parameters_of, settings_of
@@ -30,6 +32,7 @@ SHOW_LINK = """query => {
 }"""
 
 
+EXAMPLES = {"photo": examples.photos, "style": examples.styles}  # what an address may name
 RESTORED = ("strength", *(name for name in PARAMETERS if name not in PICTURES))  # the controls that settings set
 
 
@@ -55,15 +58,16 @@ def restore(path: str | None) -> Updates:
 def from_address(request: gr.Request) -> Updates:
     """Set the controls by the page's address, such as `?strength=70&style_scale=2`."""
     given = dict(request.query_params)
+    shown = {name: known[given[name]] for name, of in EXAMPLES.items() if given.get(name) in (known := of())}
     changes, notices = from_query(given)
     if "strength" in given:
         notices += _by_strength(given["strength"], changes)
     if not changes and not notices:
-        return {}
+        return {"status": "Pictures taken from the address.", **shown} if shown else {}
     settings = replace(PAGE_DEFAULTS, **changes)
     missing = parameters_of(settings)[1]
     notices += [f"{name} in the address is ignored: the page has no control for it." for name in missing]
-    return {"status": " ".join(["Settings taken from the address.", *notices]), **controls_of(settings)}
+    return {"status": " ".join(["Settings taken from the address.", *notices]), **shown, **controls_of(settings)}
 
 
 def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
@@ -81,12 +85,32 @@ def _by_strength(written: str, changes: dict[str, Any]) -> list[str]:
 
 
 def show_query(*values: Any) -> Updates:
-    """The controls' settings as the query of an address, without pictures; `values` are those of `stylise`."""
+    """The controls' settings as the query of an address, with the names of example pictures.
+
+    `values` are those of `stylise`. A visitor's own pictures stay with the visitor, and the status says so.
+    """
+    given = dict(zip(PARAMETERS, values, strict=True))
     try:
-        settings = settings_of(dict(zip(PARAMETERS, values, strict=True)), shares=None)
+        settings = settings_of(given, shares=None)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    return {"link": to_query(settings, PAGE_DEFAULTS)}
+    found = {name: _example_of(name, given[name]) for name in EXAMPLES}
+    own = [name for name, example in found.items() if example is None]
+    at_first = {"photo": examples.FIRST_PHOTO, "style": examples.FIRST_STYLE}  # the page opens with them
+    names = {name: example for name, example in found.items() if example not in (None, at_first[name])}
+    words = "It also brings your example pictures."
+    if own:
+        words = f"Send the {' and the '.join(own)} with it: a link holds no pictures."
+    query = "&".join(filter(None, [urlencode(names, quote_via=quote), to_query(settings, PAGE_DEFAULTS)]))
+    return {"link": query, "status": f"The link holds the settings. {words}"}
+
+
+def _example_of(name: str, path: str | None) -> str | None:
+    """The name of the example that this picture is."""
+    if path is None:
+        return None
+    content = Path(path).read_bytes()
+    return next((known for known, of in EXAMPLES[name]().items() if Path(of).read_bytes() == content), None)
 
 
 def controls_of(settings: Settings) -> Updates:

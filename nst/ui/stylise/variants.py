@@ -64,7 +64,7 @@ def fill(axis: str, name: str) -> Updates:
 def needed_s(*values: Any) -> int:
     """Seconds of a ZeroGPU to ask for."""
     try:
-        return zerogpu.START_S + round(_seconds(_planned(*_given(values))[0]))
+        return zerogpu.START_S + round(_planned(*_given(values))[2])
     except ValueError:
         return zerogpu.UNKNOWN_S  # it will be refused
 
@@ -72,8 +72,7 @@ def needed_s(*values: Any) -> int:
 def show_estimate(*values: Any) -> Updates:
     """How many pictures the grid has and how long it will take; `values` are those of `CHOICES` and `stylise`."""
     try:
-        grid, _ = _planned(*_given(values))
-        expected_s = _seconds(grid, may_measure)
+        grid, _, expected_s = _planned(*_given(values), watch=may_measure)
         takes = "about " + duration(expected_s) if expected_s else "the time is measured when nothing is painted"
         return {"options_expected": f"{len(grid.cells())} pictures, {takes}."}
     except ValueError as error:
@@ -87,8 +86,8 @@ def paint(*values: Any) -> Iterator[Updates]:
 
 @on_free_device
 def _painted(device: str, chosen: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Updates]:
-    grid, request = _planned(chosen, given, device=device)
-    expected_s, began_s = _seconds(grid, lambda: lambda: True), time.monotonic()
+    grid, request, expected_s = _planned(chosen, given, device=device)
+    began_s = time.monotonic()
     count, finished, first = len(grid.cells()), {}, None
     buttons: dict[tuple[int, int], str] = {}
     yield {"options": _table(grid, buttons), "status": f"Painting {count} pictures, about {duration(expected_s)}."}
@@ -135,8 +134,10 @@ def _given(values: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: given[name] for name in CHOICES}, {name: given[name] for name in PARAMETERS}
 
 
-def _planned(chosen: Mapping[str, Any], given: Mapping[str, Any], **changes: Any) -> tuple[Grid, RunRequest]:
-    """The grid, once it is known to keep within the page's time."""
+def _planned(
+    chosen: Mapping[str, Any], given: Mapping[str, Any], watch: estimate.Watch = lambda: lambda: True, **changes: Any
+) -> tuple[Grid, RunRequest, float | None]:
+    """The grid, and its expected time in s, which is within the page's limit; None when it must not be measured now."""
     size, quality = int(chosen["option_px"] or 0), chosen["option_quality"]
     if not OPTION_PX[0] <= size <= OPTION_PX[1]:
         raise ValueError(f"{size} px is outside {OPTION_PX[0]} to {OPTION_PX[1]} px for a picture of the grid")
@@ -146,13 +147,13 @@ def _planned(chosen: Mapping[str, Any], given: Mapping[str, Any], **changes: Any
     across = _axis(chosen["across"], chosen["across_values"], settings)
     down = None if chosen["down"] == NOTHING else _axis(chosen["down"], chosen["down_values"], settings)
     grid = Grid.of(request.photo, request.styles, settings, across, down, request.masks, request.start)
-    most_s, expected_s = page_limits().run_s, _seconds(grid)
-    if expected_s > most_s:
+    most_s, expected_s = page_limits().run_s, _seconds(grid, watch)
+    if expected_s is not None and expected_s > most_s:
         raise ValueError(
             f"these {len(grid.cells())} pictures take about {duration(expected_s)}, over this page's limit of "
             f"{duration(most_s)}; give fewer values, or smaller pictures"
         )
-    return grid, request
+    return grid, request, expected_s
 
 
 def _axis(name: str, written: str, settings: Settings) -> Axis:

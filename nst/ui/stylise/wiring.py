@@ -44,7 +44,7 @@ def connect(
 ) -> None:
     """Connect every event of the tab; `cards` are the buttons of the presets, `extremes` those of `EXTREMES`."""
     for name in PICTURES:
-        tab.call(tab[name].upload, partial(show_upload, name), (name,), (name,), **SMALL_WORK)
+        tab.call(tab[name].upload, partial(show_upload, name), (name,), (name, "status"), **SMALL_WORK)
     tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), ("recurring",), **SMALL_WORK)
     tab.call(tab["style"].change, lambda: {"recurring": None}, (), ("recurring",), **AT_ONCE)
     presets.connect(cards, tab)
@@ -161,11 +161,11 @@ def _connect_recipe(page: gr.Blocks, tab: Components) -> None:
     """Settings from a picture, from the address when the page opens, and into a link."""
     restored = ("status", *share.RESTORED)
     tab.call(tab["dropped"].upload, share.restore, ("dropped",), restored, **SMALL_WORK)
-    opened = tab.call(page.load, share.from_address, (), restored, **AT_ONCE)
+    opened = tab.call(page.load, share.from_address, (), (*restored, *share.EXAMPLES), **AT_ONCE)
     shown = (*gallery.SHOWN, "visit", "key")
     found = tab.call(opened.then, tabs.open_tab, ("visit", "key"), shown, js=tabs.READ_KEY, **SMALL_WORK)
     found.then(None, tab["key"], tab["key"], js=tabs.KEEP_KEY, **IN_BROWSER)
     page.unload(tabs.close_tab)
     tabs.forget_sessions(page)
-    made = tab.call(tab["make_link"].click, share.show_query, PARAMETERS, ("link",), **AT_ONCE)
+    made = tab.call(tab["make_link"].click, share.show_query, PARAMETERS, ("link", "status"), **AT_ONCE)
     made.success(None, tab["link"], tab["link"], js=share.SHOW_LINK, **IN_BROWSER)

@@ -52,13 +52,18 @@ def test_what_is_shown_instead_has_the_pixels_of_the_upload(make, tmp_path: Path
 def test_what_a_browser_shows_stays(ending: str, tmp_path: Path, photo) -> None:
     path = tmp_path / f"photo.{ending}"
     photo.save(path)
-    assert show_upload("photo", str(path)) == {}
+    said = show_upload("photo", str(path))
+    assert list(said) == ["status"], "the picture is not replaced"
+    assert said["status"].startswith("A new photo of ")
 
 
-def test_what_cannot_be_read_stays_for_the_run_to_refuse(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_said_at_once(tmp_path: Path) -> None:
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"II*\0" + bytes(100))
-    assert show_upload("photo", str(broken)) == show_upload("photo", None) == {}
+    assert show_upload("photo", None) == {}
+    assert show_upload("style_2", str(broken)) == {
+        "status": "The style 2 is not a picture this program reads; save it as PNG or JPEG."
+    }
 
 
 def test_a_new_photo_on_the_canvas_forgets_what_was_painted(tmp_path: Path, photo: Image.Image) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from PIL import Image
 
 from nst import Settings
+from nst.ui.server import examples as shipped
 from nst.ui.stylise import share
 from tests.random_settings import FIELDS, OTHER, all_settings
+from tests.serving import usual_values
 
 
 @examples(max_examples=100, deadline=None)
@@ -117,3 +122,18 @@ def test_no_address_raises_and_what_is_left_is_legal(query: str | dict[str, str]
     if isinstance(query, dict):
         assert len(changes) + len(notices) == len(query.keys() & FIELDS.keys())
     assert all(notice.endswith(".") and len(notice) < 500 for notice in notices)
+
+
+def test_a_link_names_the_examples_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+    own = tmp_path / "own.png"
+    Image.new("RGB", (40, 30)).save(own)
+    values = {**usual_values(shipped.photos()["coffee"], shipped.styles()["mosaic"]), "other_layers": []}
+    made = share.show_query(*values.values())
+    assert made["link"].startswith("photo=coffee&style=mosaic&")
+    shown = share.from_address(SimpleNamespace(query_params=dict(parse_qsl(made["link"]))))
+    assert (shown["photo"], shown["style"]) == (shipped.photos()["coffee"], shipped.styles()["mosaic"])
+    made = share.show_query(*{**values, "style": str(own)}.values())
+    assert "style=" not in made["link"].split("&")[:2]
+    assert made["status"] == "The link holds the settings. Send the style with it: a link holds no pictures."
+    forged = share.from_address(SimpleNamespace(query_params={"photo": "../../etc/passwd"}))
+    assert forged == {}
