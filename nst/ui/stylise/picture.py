@@ -77,10 +77,14 @@ class Picture:
 
     def painting(self) -> Painting:
         """The painting in the colours that were chosen last. `ValueError` says that it was dropped."""
+        return self.check().painting()
+
+    def check(self) -> Packed:
+        """What was painted, packed. `ValueError` says that it was dropped."""
         packed = self.packed  # one read: another thread may drop it
         if packed is None:
             raise ValueError(f"this picture is gone: {self.why_gone}; press Stylise to paint it again")
-        return packed.painting()
+        return packed
 
     def uncoloured(self) -> Image.Image:
         """The picture as it was painted, before it was given the photo's colours."""

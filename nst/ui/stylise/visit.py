@@ -115,10 +115,10 @@ class Visit:
 
     def end(self, number: int, picture: Picture | None, why: str = "") -> bool:
         """The run is over, with its picture or the reason why there is none -> whether the page is to be told."""
+        if picture is not None and self.colours:
+            picture = picture.recoloured(*self.colours)
         with self.lock:
             if picture is not None and self.do("done", number):
-                if self.colours:
-                    picture = picture.recoloured(*self.colours)
                 self.present, self.said = picture, picture.status()
                 self.strip = (*self.strip, picture)[-MOST:]
             elif self.do("fail", number):
@@ -153,8 +153,9 @@ class Visit:
     def come_back(self) -> None:
         """The page is there again: what a run had painted when it went away becomes its result."""
         with self.lock:
-            if self.state == "left":
-                self.end(self.number, self.run and self.run.picture())
+            number, run = self.number, self.run if self.state == "left" else None
+        if run is not None:  # its picture is made without the lock: the server's one event loop may wait for that
+            self.end(number, run.picture())
 
     def choose(self, index: int) -> Picture:
         """Show a picture of the strip again; the newest has index 0. `ValueError` says why it cannot be shown."""
@@ -164,7 +165,7 @@ class Visit:
             if not 0 <= index < len(self.strip):
                 raise ValueError("this picture is gone: its visit was closed for over a minute")
             picture = self.strip[len(self.strip) - 1 - index]
-            picture.painting()  # `ValueError` when it was dropped
+            picture.check()
             self.do("choose")
             self.present = picture
             return picture
@@ -174,10 +175,13 @@ class Visit:
         with self.lock:
             if self.running:
                 self.colours = (method, amount)
-            if self.running or self.present is None:
-                return None
-            self.present = self.present.recoloured(method, amount)
-            return self.present
+            picture = None if self.running else self.present
+        changed = picture and picture.recoloured(method, amount)
+        with self.lock:
+            if self.present is not picture or self.running:
+                return None  # another took its place meanwhile
+            self.present = changed
+            return changed
 
     def usable(self) -> Picture | None:
         """The picture on the page, unless there is none or it was dropped."""

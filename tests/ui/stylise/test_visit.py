@@ -178,7 +178,7 @@ def test_pictures_of_an_open_tab_go_after_the_hour(monkeypatch: pytest.MonkeyPat
     clock.now = visit.present.made_s + PageLimits().keep_s - 1
     visits.sweep()
     assert visit.usable()
-    clock.now += 1
+    clock.now += 2
     visits.sweep()
     assert visit.usable() is None
     with pytest.raises(ValueError, match="gone: pictures are kept for 60 minutes"):
