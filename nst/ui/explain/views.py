@@ -18,6 +18,7 @@ from nst.cache import BoundedCache
 from nst.explain import activation_file, channels, positions
 from nst.explain.compare import compare
 from nst.explain.look import STYLE_LAYERS, Look, look_at
+from nst.images import pictures
 from nst.ui.explain import payloads
 from nst.ui.explain.payloads import Payload
 from nst.ui.server import examples
@@ -139,7 +140,7 @@ def _shuffle(asked: Asked) -> Payload:
     return {
         "matrix_change": found.matrix_change,
         "content_cost": found.content_cost,
-        "texture": payloads.data_url(Image.open(texture)) if shown else None,
+        "texture": payloads.data_url(pictures.opened(texture)) if shown else None,
     }
 
 

@@ -59,7 +59,8 @@ def size_and_strokes() -> Components:
         size.info = (
             f"Longer side of the result, {SMALLEST_PX} to {most_px} px here; more takes longer. Larger: see Print."
         )
-        override(size, preprocess=lambda _, px: px)  # half-typed numbers are no errors; `Settings` checks them
+        # half-typed numbers are no errors; `Settings` checks them
+        override(size, preprocess=lambda _, px: None if px is None else float(px))
         quality = gr.Radio(list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"])
         scale = number_slider("style_scale", LIMITS.smallest_style_scale, LIMITS.style_scale, 0.05, "Stroke size")
         budget = gr.Slider(
