@@ -130,7 +130,7 @@ def test_what_waits_on_the_page_is_a_run_and_passes_the_gate() -> None:
     assert {function.concurrency_id for function in queued} == {"device"}
     names = {function.fn.__name__ for function in queued}
     assert names == {
-        *("paint", "go_on", "paint_bigger", "stylise", "repaint"),
+        *("paint", "go_on", "paint_bigger", "paint_print", "stylise", "repaint"),
         *("paint_textures", "paint_contents", "paint_playground"),
     }
     assert page.api_open is False
