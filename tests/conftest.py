@@ -149,13 +149,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """In tests that use `address`, runs take about a third of their steps: these tests do not judge the pictures."""
     if "address" in request.fixturenames:
-        from nst.ui.stylise import variants
+        from nst import grid
 
         monkeypatch.setitem(QUALITIES, "draft", (4, 3, 2))
         monkeypatch.setitem(QUALITIES, "balanced", (14, 10, 8))
-        monkeypatch.setattr(variants, "STEPS_OF_ONE_LEVEL", 3)
-        monkeypatch.setattr(variants, "AREA_PX", 0)
-        monkeypatch.setattr(variants, "LEAST_PX", 128)
+        monkeypatch.setattr(grid, "STEPS_OF_ONE_LEVEL", 3)
 
 
 @pytest.fixture
