@@ -68,6 +68,7 @@ def strip_of_a_run(page: Page) -> None:
 
 
 def options(page: Page) -> None:
+    page.get_by_role("tab", name="Options").click()
     page.locator("#show-options").click()
     page.wait_for_function("() => document.querySelector('#status').innerText.includes('options in')")
     page.wait_for_timeout(500)
