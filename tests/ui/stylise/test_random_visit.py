@@ -146,6 +146,7 @@ class Visitor:
 @pytest.fixture
 def visitor(tab: Page, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     visit(tab, f"{address}?size=128&quality=draft")
+    tab.wait_for_function("sessionStorage.getItem('nst-visit')")
     one = Visitor(tab, address, tmp_path)
     monkeypatch.setattr(handlers, "stylise_events", one.events)
     unfold(tab, "colour")
