@@ -16,7 +16,7 @@ from nst.settings import CHOICES, Settings
 from nst.transfer import stylise
 
 LAYER = "relu5_1"
-SIZE = 192  # px; the levels of a default picture on which motifs are decided
+SIZE = 192  # px: 96 and 192 px are the levels of a default picture on which motifs are decided
 PHOTO = "photos/rocket"  # whose empty sky shows everything that a style brings
 # Style picture -> what is in its window, and the window (left, top, right, bottom), shares of width and height.
 WINDOWS = {
@@ -38,7 +38,7 @@ def ghosts(quick: bool) -> Iterator[Row]:
         a_style = _activations(style, extractor)
         row = {"style": name.split("/")[1], "window": what, "photo": _match(a_style, window, photo, extractor)}
         for parts in CHOICES["style_parts"]:
-            painted = stylise(photo, style, Settings(size=SIZE, style_parts=parts)).image
+            painted = stylise(photo, style, Settings(size=SIZE, quality="draft", style_parts=parts)).image
             row[parts] = _match(a_style, window, painted, extractor)
         yield row
 

@@ -119,8 +119,10 @@ def style_parts() -> Components:
     with gr.Accordion("What counts as style", open=False, elem_id="style-parts"):
         parts = choice_input("style_parts", gr.Radio, "In the style picture")
         show = gr.Button("Show what recurs", size="sm", elem_id="show-recurring")
-        label = "Dark: what stands there once, which the choice recurring leaves out"
-        seen = gr.Image(label=label, interactive=False, format="jpeg", buttons=[], height=220, elem_id="recurring")
+        seen = gr.Image(
+            label="Dark: what stands there once", interactive=False, format="jpeg", buttons=[], height=240,
+            elem_id="recurring",
+        )  # fmt: skip
     return Components(style_parts=parts, show_recurring=show, recurring=seen)
 
 
