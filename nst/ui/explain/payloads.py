@@ -20,6 +20,7 @@ from nst.explain.compare import Comparison
 from nst.explain.layer_studies import TEXTURE_LAYERS
 from nst.explain.look import Look, strongest_patches
 from nst.features.receptive_field import receptive_field
+from nst.images import pictures
 from nst.ui.server import examples
 
 Payload = dict[str, Any]
@@ -149,7 +150,7 @@ def guess(look: Look, layer: str, style: str | None) -> Payload:
     path = style if style and Path(examples.study(style, TEXTURE_LAYERS[0])).is_file() else examples.first_sight()[1]
     mixed = sorted(TEXTURE_LAYERS, key=lambda name: hashlib.sha256(f"{Path(path).stem} {name}".encode()).digest())
     return {
-        "cards": [{"layer": name, "src": data_url(Image.open(examples.study(path, name)))} for name in mixed],
+        "cards": [{"layer": name, "src": data_url(pictures.load(examples.study(path, name)))} for name in mixed],
         "names": list(TEXTURE_LAYERS),
         "reasons": {name: _reason(name) for name in TEXTURE_LAYERS},
         "pictured": pictured(look, layer),
