@@ -27,7 +27,7 @@ Payload = dict[str, Any]
 LEVELS = 2**16 - 1
 LARGEST_HALF = 60_000.0  # the largest entry of a matrix as float16, whose largest number is 65,504
 PATCHES = 9
-BUTTONS = 12  # channels to choose from, the strongest of the layer
+BUTTONS = 10  # channels to choose from, the strongest of the layer
 PAIRS = 8
 DUEL_PATCHES = 4  # shown beside each of the two channels of a guess
 # By what one recognises a picture that this layer painted.
