@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from nst.explain.entry_picture import SIDE_PX, mean_entry, paint_entry
 from nst.features.extractor import FeatureExtractor
@@ -31,8 +31,7 @@ def test_a_painted_entry_is_three_times_that_of_any_photo_of_the_same_energy(k: 
     entry = float(mean_entry(extractor(painted)[LAYER], k, m))
     assert entry > frames[0].entry
     for path in (*examples.photos().values(), *examples.styles().values()):
-        with Image.open(path) as opened:
-            photo = pictures.to_tensor(ImageOps.fit(opened.convert("RGB"), (SIDE_PX, SIDE_PX)))
+        photo = pictures.to_tensor(ImageOps.fit(pictures.load(path), (SIDE_PX, SIDE_PX)))
         assert entry >= TIMES * float(mean_entry(extractor(of_same_energy(photo, energy))[LAYER], k, m)), path
     assert [frame.fraction for frame in frames] == sorted(frame.fraction for frame in frames)
     assert np.asarray(frames[-1].image).std() < 90, "not every pixel is 0 or 255"

@@ -27,7 +27,7 @@ Payload = dict[str, Any]
 LEVELS = 2**16 - 1
 LARGEST_HALF = 60_000.0  # the largest entry of a matrix as float16, whose largest number is 65,504
 PATCHES = 9
-BUTTONS = 12  # channels to choose from, the strongest of the layer
+BUTTONS = 10  # channels to choose from, the strongest of the layer
 PAIRS = 8
 DUEL_PATCHES = 4  # shown beside each of the two channels of a guess
 # By what one recognises a picture that this layer painted.
@@ -150,7 +150,7 @@ def guess(look: Look, layer: str, style: str | None) -> Payload:
     path = style if style and Path(examples.study(style, TEXTURE_LAYERS[0])).is_file() else examples.first_sight()[1]
     mixed = sorted(TEXTURE_LAYERS, key=lambda name: hashlib.sha256(f"{Path(path).stem} {name}".encode()).digest())
     return {
-        "cards": [{"layer": name, "src": data_url(pictures.opened(examples.study(path, name)))} for name in mixed],
+        "cards": [{"layer": name, "src": data_url(pictures.load(examples.study(path, name)))} for name in mixed],
         "names": list(TEXTURE_LAYERS),
         "reasons": {name: _reason(name) for name in TEXTURE_LAYERS},
         "pictured": pictured(look, layer),

@@ -57,8 +57,8 @@ class Asked:
     visit: Visit
 
     @classmethod
-    def of(cls, source: str, layer: str, kind: str, k: float | None, m: float | None, *pictures: object) -> Asked:
-        return cls(source, layer, kind, int(k or 0), int(m or 0), *pictures)
+    def of(cls, source: str, layer: str, kind: str, k: float | None, m: float | None, *given: object) -> Asked:
+        return cls(source, layer, kind, int(k or 0), int(m or 0), *given)
 
     @property
     def look(self) -> Look:
@@ -140,7 +140,7 @@ def _shuffle(asked: Asked) -> Payload:
     return {
         "matrix_change": found.matrix_change,
         "content_cost": found.content_cost,
-        "texture": payloads.data_url(pictures.opened(texture)) if shown else None,
+        "texture": payloads.data_url(pictures.load(str(texture))) if shown else None,
     }
 
 
@@ -164,14 +164,14 @@ def _text_of(asked: Asked, name: str) -> str:
 
 def show_layer(step: str, source: str, layer: str, kind: str, *rest: object) -> Updates:
     """Another picture or layer: the pair becomes its strongest one, because channels of two layers differ."""
-    _, _, *pictures = rest
-    asked = Asked.of(source, layer, kind, 0, 0, *pictures)
+    _, _, *given = rest
+    asked = Asked.of(source, layer, kind, 0, 0, *given)
     try:
         found = channels.strongest_pairs(asked.look.block(layer), "gram", 1)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
     k, m = (found[0].k, found[0].m) if found else (0, 0)
-    return {"k": k, "m": m, **show_step(step, source, layer, kind, k, m, *pictures)}
+    return {"k": k, "m": m, **show_step(step, source, layer, kind, k, m, *given)}
 
 
 def choose(
@@ -200,7 +200,7 @@ def make_file(*asked: object) -> Updates:
     """The activations of photo, style and result in the chosen layer, to be downloaded for the notebook."""
     now = Asked.of(*asked)
     try:
-        chosen = [picture_of(source, now.photo, now.style, now.kept) for source in ("photo", "style", "result")]
+        chosen = [picture_of(source, now.photo, now.style, now.visit) for source in ("photo", "style", "result")]
         content = activation_file.as_npz(activation_file.activations(*chosen, now.layer), now.layer)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None

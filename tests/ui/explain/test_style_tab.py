@@ -169,6 +169,15 @@ def test_a_click_changes_the_pair_or_the_kind_and_nonsense_nothing() -> None:
         click("pair", k=999)
 
 
+def test_the_file_for_the_notebook_has_the_chosen_layer(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    button = views.make_file("style", "relu1_1", "gram", 0, 0, *GIVEN)["file"]
+    read = np.load(button.value["path"])
+    assert str(read["layer"]) == "relu1_1"
+    assert read["a_S"].shape == read["a_G"].shape == read["a_C"].shape == (*read["a_C"].shape[:2], 64)
+    assert button.interactive
+
+
 def test_in_a_guess_the_right_channel_fires_and_the_other_does_not(look: Look) -> None:
     for layer in ("relu2_1", "relu3_1", "relu4_1"):
         duel = payloads.guess(look, layer, STYLE)["duel"]

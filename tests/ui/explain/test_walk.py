@@ -39,7 +39,8 @@ def point_at(page: Page, look: Look, row: int, column: int, stack: int = 0, view
     page.mouse.move(x, y)
 
 
-def test_numbers_under_the_pointer_are_the_engines(page: Page, look: Look) -> None:
+def test_numbers_under_the_pointer_are_the_engines(opened: Page, look: Look) -> None:
+    page = opened
     open_step(page, "pair")
     expect(page.locator("#view-pair .readout b").first).to_be_visible(timeout=WAIT_MS)
     page.wait_for_timeout(500)
@@ -90,7 +91,8 @@ def test_numbers_under_the_pointer_are_the_engines(page: Page, look: Look) -> No
     assert asked == [], "no request per move"
 
 
-def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(page: Page, look: Look) -> None:
+def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(opened: Page, look: Look) -> None:
+    page = opened
     open_step(page, "matrix")
     view = page.locator("#view-matrix")
     expect(view.locator(".choice[aria-pressed='true']")).to_have_text(f"{K} and {M}", timeout=WAIT_MS)
@@ -141,7 +143,9 @@ def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
     context.close()
 
 
-def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(page: Page) -> None:
+def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(opened: Page) -> None:
+    page = opened
+    page.get_by_role("tab", name="Stylise").click()
     page.get_by_role("link", name="one lambda at a time").click()
     expect(page.locator("#playground img")).to_have_count(5, timeout=WAIT_MS)
     expect(page.locator("#paint-playground")).to_be_visible()

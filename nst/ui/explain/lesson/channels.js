@@ -28,8 +28,8 @@
       lesson.drawBox(patch, stack.image, lesson.boxOf(data, row, column), 96);
       const a = map[row * data.grid[1] + column];
       readout.innerHTML = `${where(row, column)}<br>${symbol("")} = ${value(a, "k")} for <i>k</i> = ${data.k}<br>
-        <small>${a ? `${Math.round((100 * a) / largest())} % of its largest value here` : "It does not fire here."}
-        Left: the ${data.field[0]} × ${data.field[0]} px seen from this position.</small>`;
+        <small>${a ? `${Math.round((100 * a) / largest())} % of its largest value in this picture.` : "It does not fire here."}
+        Left: the ${data.field[0]} × ${data.field[0]} px seen from here.</small>`;
     }
     const largest = () => map.reduce((most, a) => Math.max(most, a), 0);
 
@@ -87,7 +87,7 @@
       lesson.drawBox(patch, stacks[0].image, lesson.boxOf(data, row, column), 96);
       const at = row * data.grid[1] + column, [a, b] = maps.map(map => map[at]);
       readout.innerHTML = `${where(row, column)}<br>${symbol("")} ${symbol("'")} = ${value(a, "k")} · ${value(b, "m")} = ${value(a * b, "product")}<br>
-        <small>Left: the ${data.field[0]} × ${data.field[0]} px seen from this position.</small>`;
+        <small>Left: the ${data.field[0]} × ${data.field[0]} px seen from here.</small>`;
       mark();
     }
     function drag([top, left], [bottom, right]) {
