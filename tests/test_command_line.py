@@ -480,3 +480,63 @@ def test_lack_of_memory_gives_a_sentence_and_one(error: Exception, folder: Path,
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("nst: out of memory, nothing was written; choose a smaller size")
     assert not (folder / "out.png").exists()
+
+
+def test_a_print_decides_the_size_and_the_file_names_its_resolution(folder: Path, asked: Callable) -> None:
+    for name in ("out.png", "out.tif", "out.jpg"):
+        assert run_exactly("photo.png", "style.png", "-o", name, "--print", "10x8cm@150") == 0
+        with Image.open(name) as picture:
+            assert picture.info["dpi"] == pytest.approx((150, 150), abs=0.02)
+    assert {settings.size for settings in asked()} == {591}  # 10 / 2.54 * 150; photo.png is 160 x 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("-o", "out.webp", "--print", "10x8cm"), "a .webp file keeps no resolution; name a .png, .tif or .jpg file"),
+        (("-o", "out.png", "--print", "10x8cm", "--size", "64"), "--print and --size both say how large"),
+        (("-o", "out.png", "--print", "10 by 8"), "is no size of a print; write"),
+        (("-o", "out.png", "--print", "99x99in@2400"), "over the limit of 8192 px; choose a smaller size"),
+    ],
+)
+def test_a_print_that_is_none_is_refused(
+    arguments: tuple[str, ...], error: str, folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert run_exactly("photo.png", "style.png", *arguments) == 2
+    assert error in capsys.readouterr().err
+
+
+def test_grid_paints_every_combination_on_one_sheet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    painted = []
+
+    def stylise_events(photo, styles, chosen: Settings, **_: object) -> Iterator[nst.Event]:
+        painted.append((chosen.beta, chosen.style_scale, chosen.quality))
+        flat = torch.tensor(SHADE).view(1, 3, 1, 1).expand(1, 3, 48, 64)
+        painting = Painting(flat, flat, None, None)
+        compute = choose_device("cpu")
+        yield Finished(Result(painting.picture(), painting, (), chosen, compute, seconds=0.1, stopped="completed"))
+
+    monkeypatch.setattr("nst.grid.stylise_events", stylise_events)
+    monkeypatch.setattr("nst.command_line.seconds", lambda *_: 1.0)
+    axes = ("--across", "beta=1,40", "--down", "style_scale=0.5,2")
+    assert run_exactly("grid", "photo.png", "style.png", "-o", "sheet.png", *axes, "--size", "64") == 0
+    assert painted == [(1, 0.5, "draft"), (40, 0.5, "draft"), (1, 2, "draft"), (40, 2, "draft")]
+    with Image.open("sheet.png") as sheet:
+        assert sheet.text["Grid"] == "--across beta=1,40 --down style_scale=0.5,2"
+        assert sheet.width > 2 * 64
+        assert sheet.height > 2 * 48
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("-o", "a.png", "--across", "size=1,2"), "cannot vary in a grid"),
+        (("-o", "a.jpg", "--across", "beta=1,2"), "a sheet holds a recipe"),
+        (("-o", "a.png"), "the following arguments are required: --across"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(
+    arguments: tuple[str, ...], error: str, folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert run_exactly("grid", "photo.png", "style.png", *arguments) == 2
+    assert error in capsys.readouterr().err
