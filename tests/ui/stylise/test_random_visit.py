@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from nst import Event
@@ -23,7 +25,7 @@ from tests.browsing import WAIT_MS, download, pixels, unfold, visit
 EVENTS = int(os.environ.get("NST_VISIT_EVENTS", "25"))
 SEED = int(os.environ.get("NST_VISIT_SEED", "1"))
 SETTLE_S = 60.0  # for a page and a server that share a busy machine
-JPEG_ERROR = 4.0  # mean difference of a picture from itself as JPEG, of 255
+MOST_ERROR = 1.0  # mean difference, of 255, of two decoders or of 16 bits from 8
 
 
 class Visitor:
@@ -122,13 +124,15 @@ class Visitor:
             return ""
         if not page.locator("#status").inner_text().startswith(own.said[:9]) and own.state != "chosen":
             return f"status while {own.state}"
-        shown, file = pixels(page), np.asarray(download(page, self.folder).convert("RGB"), dtype=float)
+        shown, file = pixels(page), download(page, self.folder)
         if own.running or own.usable() is not usable:
             return "it went on meanwhile"
-        wanted = np.asarray(usable.result.image.convert("RGB"), dtype=float)
-        for what, picture in (("picture", shown), ("download", file)):
-            if picture.shape != wanted.shape or np.abs(picture - wanted).mean() > JPEG_ERROR:
-                return f"the {what} while {own.state}"
+        painted = usable.result.image
+        pairs = {"picture": (shown, as_file(painted, "jpeg")), "download": (file, as_file(painted, file.format, 95))}
+        for what, pair in pairs.items():
+            found, wanted = (np.asarray(one, dtype=float) for one in pair)
+            if found.shape != wanted.shape or np.abs(found - wanted).mean() > MOST_ERROR:
+                return f"the {what} while {own.state}: {found.shape}, {wanted.shape}"
         return ""
 
     def agrees(self) -> None:
@@ -141,6 +145,14 @@ class Visitor:
         own = self.own()
         if not own.running:
             assert (why := self.disagreement()) in ("", "it went on meanwhile"), why
+
+
+def as_file(picture: Image.Image, file_format: str, quality: int = 75) -> Image.Image:
+    """The picture after a file of this format: JPEG and WebP change it by more than another run would."""
+    file = io.BytesIO()
+    subsampling = {"subsampling": 0} if (file_format, quality) == ("JPEG", 95) else {}
+    picture.convert("RGB").save(file, file_format, quality=quality, **subsampling)
+    return Image.open(file)
 
 
 @pytest.fixture
