@@ -9,7 +9,7 @@ import gradio as gr
 
 from nst.explain import look
 from nst.ui.explain import studies, views
-from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components
+from nst.ui.server.events import IN_BROWSER, SMALL_WORK, Components
 from nst.ui.stylise.zerogpu import on_zerogpu
 
 HERE = Path(__file__).parent
@@ -58,7 +58,7 @@ def _connect(tab: Components, opened: gr.Tab, steps: dict[str, gr.Tab]) -> None:
         tab.call(tab[name].input, views.show_layer, ("step", *ASKED), (*shown, "k", "m"), **LOOKS_AT_PICTURE)
     for name in ("channel_view", "pair_view", "matrix_view"):
         tab.call(tab[name].input, views.choose, ("step", *ASKED), ("data", "kind", "k", "m"), **LOOKS_AT_PICTURE)
-    tab.call(steps["know"].select, studies.show_shipped, ("photo", "style"), ("textures", "contents"), **AT_ONCE)
+    tab.call(steps["know"].select, studies.show_shipped, ("photo", "style"), ("textures", "contents"), **SMALL_WORK)
     tab.call(tab["make_file"].click, views.make_file, ASKED, ("file",), **LOOKS_AT_PICTURE)
     script = "\n".join((HERE / "lesson" / f"{name}.js").read_text() for name in SCRIPTS)
     gr.on(None, None, None, js=f"() => {{ {script} {LINKS} }}", **IN_BROWSER)
