@@ -254,6 +254,7 @@ def test_strength_in_the_address_sets_beta_and_nonsense_gets_a_notice(tab: Page,
 
 def test_nothing_jumps_when_results_arrive(page: Page) -> None:
     choose_size(page, 128)
+    page.evaluate("() => scrollTo(0, 0)")  # the size is further down than the button that is clicked
     places = ("#picture", "#take-away", "#curve", "#series", "#stylise", "#panels")
 
     def tops() -> list[float]:
