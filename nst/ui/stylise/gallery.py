@@ -32,7 +32,8 @@ def bring_back(visit: Visit, status: str) -> Updates:
     if picture is None:
         return updates
     inputs, differs = _inputs(picture.request)
-    return {**updates, **controls_of(picture.request.settings), **inputs, "status": " ".join([status, *differs])}
+    visit.said = " ".join([status, *differs])
+    return {**updates, **controls_of(picture.request.settings), **inputs, "status": visit.said}
 
 
 def _inputs(request: RunRequest) -> tuple[Updates, list[str]]:

@@ -122,8 +122,8 @@ class Visitor:
             return f"the strip, which has {len(own.strip)} pictures"
         if not able:
             return ""
-        if not page.locator("#status").inner_text().startswith(own.said[:9]) and own.state != "chosen":
-            return f"status while {own.state}"
+        if not page.locator("#status").inner_text().startswith(own.said[:20]):
+            return f"the status while {own.state}: {page.locator('#status').inner_text()!r}, not {own.said!r}"
         shown, file = pixels(page), download(page, self.folder)
         if own.running or own.usable() is not usable:
             return "it went on meanwhile"
