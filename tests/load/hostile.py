@@ -169,9 +169,9 @@ class Attack:
         return await self.call(self.named(chance, "show_expected"), [None, *given.values()], chance, headers)
 
     async def flood(self, chance: random.Random, headers: dict) -> Any:
-        choices = ["style", chance.choice(LAYERS), "gram", "similarity", "square root"]
-        values = [*choices, self.usual["photo"], self.usual["style"], None]
-        return await self.call(self.named(chance, "show_matrix"), values, chance, headers)
+        kept = [None] * 3  # by the server for a session: the kind of matrix and the pair
+        values = [None, "style", chance.choice(LAYERS), *kept, self.usual["photo"], self.usual["style"], None]
+        return await self.call(self.named(chance, "show_layer"), values, chance, headers)
 
     async def decode(self, chance: random.Random, headers: dict) -> Any:
         return await self.call(self.named(chance, "show_canvas"), [self.bomb], chance, headers)

@@ -133,8 +133,8 @@ def _know(tab: Components) -> None:
         r"detail."
     )
     rows = {
-        "textures": ("Paint them for my style", studies.paint_textures, ("style",)),
-        "contents": ("Paint them for my photo", studies.paint_contents, ("photo",)),
+        "textures": ("Paint them for my style", on_zerogpu(studies.paint_textures), ("style",)),
+        "contents": ("Paint them for my photo", on_zerogpu(studies.paint_contents), ("photo",)),
     }
     for name, (action, paint, pictures) in rows.items():
         tab[name] = _study(tab, name, action, paint, pictures)
@@ -152,7 +152,7 @@ def _study(tab: Components, name: str, action: str, paint: object, inputs: tuple
         interactive=False, object_fit="contain", elem_id=name, elem_classes="study", visible=bool(value),
     )  # fmt: skip
     row = Components({given: tab[given] for given in inputs}, study=gallery, begin=begin, end=end, status=status)
-    row.call_on_device("begin", "end", on_zerogpu(paint), inputs, ("study", "status"))
+    row.call_on_device("begin", "end", paint, inputs, ("study", "status"))
     return gallery
 
 
@@ -178,7 +178,7 @@ def _try(tab: Components) -> None:
         with gr.Tab("One lambda at a time", elem_id="try-lambda"):
             _text(r"$J_{style} = \sum_l \lambda^{[l]} J_{style}^{[l]}$ with one $\lambda^{[l]} = 1$ and all others 0.")
             both = ("photo", "style")
-            _study(tab, "playground", "Paint them for my two pictures", studies.paint_playground, both,
+            _study(tab, "playground", "Paint them for my two pictures", on_zerogpu(studies.paint_playground), both,
                    studies.shipped_lambdas())  # fmt: skip
         with gr.Tab("To your notebook", elem_id="try-notebook"):
             _text((HERE / "to_your_notebook.md").read_text())

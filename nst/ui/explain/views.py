@@ -187,10 +187,11 @@ def choose(
     clicked: gr.EventData,
 ) -> Updates:
     """A click on a channel, a pair, a cell or a kind of matrix in the browser, which may send anything."""
-    k, m, kind = (getattr(clicked, name, now) for name, now in (("k", k), ("m", m), ("kind", kind)))
-    if not (isinstance(k, int) and isinstance(m, int) and kind in channels.KINDS):
+    sent = clicked._data if isinstance(clicked._data, dict) else {}
+    k, m, kind = (sent.get(name, now) for name, now in (("k", k), ("m", m), ("kind", kind)))
+    if not (isinstance(k, int) and isinstance(m, int) and isinstance(kind, str) and kind in channels.KINDS):
         return {}
-    changed = "matrix" if hasattr(clicked, "kind") else "pair"
+    changed = "matrix" if "kind" in sent else "pair"
     names = tuple(name for name in STEPS[step] if name in ("channel", changed))
     asked = Asked.of(source, layer, kind, k, m, photo, style, visit)
     return {"kind": kind, "k": k, "m": m, "data": data_of(asked, names)}

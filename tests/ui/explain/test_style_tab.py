@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -154,7 +153,7 @@ def test_another_layer_begins_with_its_strongest_pair(look: Look) -> None:
 
 def test_a_click_changes_the_pair_or_the_kind_and_nonsense_nothing() -> None:
     def click(step: str, **asked: object) -> dict:
-        return views.choose(step, *FIRST, SimpleNamespace(**asked))
+        return views.choose(step, *FIRST, gr.EventData(None, asked))
 
     updates = click("matrix", k=3, m=9)
     assert (updates["k"], updates["m"]) == (3, 9)
@@ -163,8 +162,9 @@ def test_a_click_changes_the_pair_or_the_kind_and_nonsense_nothing() -> None:
     assert set(data_of(updates)) == {"matrix"}
     assert data_of(updates)["matrix"]["kind"] == updates["kind"] == "correlation"
     assert set(data_of(click("channels", k=7))) == {"channel"}
-    for nonsense in ({"k": "7"}, {"kind": "cosine"}, {"k": [1], "m": None}):
+    for nonsense in ({"k": "7"}, {"kind": "cosine"}, {"kind": ["gram"]}, {"k": [1], "m": None}):
         assert click("matrix", **nonsense) == {}
+    assert views.choose("matrix", *FIRST, gr.EventData(None, None))["k"] == FIRST[3], "a request without an event"
     with pytest.raises(gr.Error, match="channel 999 is not there; choose from 0 to 255"):
         click("pair", k=999)
 

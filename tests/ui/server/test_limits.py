@@ -131,7 +131,7 @@ def test_what_waits_on_the_page_is_a_run_and_passes_the_gate() -> None:
     names = {function.fn.__name__ for function in queued}
     assert names == {
         *("paint", "go_on", "paint_bigger", "paint_print", "stylise", "repaint"),
-        *("paint_textures", "paint_contents", "paint_playground"),
+        *("paint_textures", "paint_contents", "paint_playground", "paint_entries"),
     }
     assert page.api_open is False
     assert page._queue.max_size == page_limits().queue + 1
