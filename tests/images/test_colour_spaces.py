@@ -138,7 +138,7 @@ def test_a_heic_is_read_as_an_avif_that_declares_the_same(points: tuple[int, int
 def test_a_profile_comes_before_nclx() -> None:
     """Files of both kinds may have both, though neither library writes them."""
     for ending in ("avif", "heic"):
-        picture = pictures._open(declaring(container(ending), 1, 8), "picture")
+        picture = pictures.opened(declaring(container(ending), 1, 8), "picture")
         picture.info["icc_profile"] = SWAPPED
         plain = loaded(declaring(container(ending), 1, 13))
         assert np.abs(loaded(picture) - plain[..., ::-1]).max() <= 2
