@@ -141,10 +141,12 @@ class Visitor:
         while why := self.disagreement():
             assert time.monotonic() < deadline, why
             self.page.wait_for_timeout(100)
-        self.page.wait_for_timeout(200)
         own = self.own()
-        if not own.running:
-            assert (why := self.disagreement()) in ("", "it went on meanwhile"), why
+        rested = not own.running
+        self.page.wait_for_timeout(200)
+        if rested:  # else the run may end at this moment
+            why = self.disagreement()
+            assert why == "", f"later {why}"
 
 
 def as_file(picture: Image.Image, file_format: str, quality: int = 75) -> Image.Image:
