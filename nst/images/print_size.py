@@ -47,5 +47,5 @@ class PrintSize:
 
 
 def side(longer_px: float, dpi: int, unit: str) -> float:
-    """The length of a side of so many pixels on paper."""
+    """The length on paper of a side of `longer_px` pixels."""
     return longer_px / dpi * UNITS[unit]

@@ -95,7 +95,7 @@ class Disk:
                     os.rmdir(place)
 
     async def has_room(self, more_bytes: int) -> bool:
-        """Whether so many bytes can be written; announces them. Sweeps first when they do not fit."""
+        """Whether `more_bytes` can be written; if so, they count from now on. Sweeps first when they do not fit."""
         if self.bytes + more_bytes > self.most_bytes and self.clock() - self.swept_s > 1:
             await asyncio.to_thread(self.sweep)
         if self.bytes + more_bytes > self.most_bytes:
