@@ -123,9 +123,7 @@ def test_runs_work_in_zerogpus_forked_processes(tmp_path: Path) -> None:
     wrapped, size, statuses, painted, asked, large, asked_later, refused, initialised = json.loads(
         done.stdout.splitlines()[-1]
     )
-    assert wrapped == ["paint", "paint_contents", "paint_entries", "paint_playground", "paint_textures"], (
-        "and `handlers.run_events`"
-    )
+    assert wrapped == ["paint", "paint_contents", "paint_playground", "paint_textures"], "and `handlers.run_events`"
     assert max(size) == 64
     assert all(words.startswith("Finished: 64 x") for words in statuses)
     assert painted == 1
