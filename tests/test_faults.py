@@ -22,6 +22,7 @@ from nst.objective.tiled import TiledObjective
 from nst.settings import QUALITIES
 from nst.ui.server import examples
 from nst.ui.stylise import handlers
+from nst.ui.stylise.visit import Visit
 from tests.serving import usual_values
 
 
@@ -78,7 +79,8 @@ def test_one_bad_step_is_taken_back_and_told(photo, style, monkeypatch) -> None:
 def sentence_of(caplog: pytest.LogCaptureFixture) -> str:
     """How a run on the page ends that cannot go on: the status and the error are one sentence."""
     given = {**usual_values(*examples.first_sight()[:2]), "other_layers": []}
-    run, shown = handlers.paint(*given.values()), []
+    visit = Visit()
+    run, shown = handlers.paint(visit, visit.start(), "png", *given.values()), []
     with pytest.raises(gr.Error) as raised:
         shown.extend(updates["status"] for updates in run)
     return _told(raised.value, shown, caplog)

@@ -58,7 +58,7 @@ MOST_BYTES = {  # of memory per pixel of a legal picture; some 60 MiB of a figur
     "photo, style, start": 9,
     "photo, style, start with transparency": 22,
     "photo, style, start of 16 bits, grey": 12,
-    "fingerprint for a recipe": 18,
+    "fingerprint for a recipe": 22,
     "mask": 10,
     "masks of two styles": 22,
     "recipe PNG": 5,

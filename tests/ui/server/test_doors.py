@@ -43,12 +43,13 @@ FILES = (gr.Image, gr.ImageEditor, gr.File, gr.Gallery, gr.ImageSlider, gr.Downl
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """A page that is started once for this file: `blocks`, `app` and a client."""
-    os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
-    page = build()
-    app, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    with httpx.Client(base_url=url, timeout=60) as client:
-        yield SimpleNamespace(blocks=page, app=app, url=url, client=client)
-    page.close()
+    with pytest.MonkeyPatch.context() as patched:  # the page of the other tests has a folder of its own
+        patched.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        page = build()
+        app, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        with httpx.Client(base_url=url, timeout=60) as client:
+            yield SimpleNamespace(blocks=page, app=app, url=url, client=client)
+        page.close()
 
 
 @pytest.fixture(autouse=True)
