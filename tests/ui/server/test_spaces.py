@@ -116,6 +116,7 @@ def test_without_the_package_or_a_pool_handlers_are_unchanged(monkeypatch: pytes
 def test_a_forked_process_leaves_the_folder_to_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_exit = []
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(files.tempfile, "tempdir", None)  # `keep_apart` sets it
     monkeypatch.setattr(files.atexit, "register", at_exit.append)
     monkeypatch.setattr(files.signal, "signal", lambda *_: None)
     folder, (remove,), owner = Path(files.keep_apart()), at_exit, os.getpid()
