@@ -53,6 +53,7 @@ def test_a_picture_is_painted_for_an_assistant(address: str) -> None:
 
 
 def test_an_assistant_is_told_what_was_wrong(address: str) -> None:
-    answer = in_session(address, lambda session: session.call_tool("repaint", {"size": 9999}))
+    answer = in_session(address, lambda session: session.call_tool("repaint", {"size": 3000}))
     assert answer.isError
-    assert answer.content[0].text == f"Value 9999 is greater than maximum value {page_limits().size}."
+    sentence = f"Size=3000 px is over this page's limit of {page_limits().size} px; choose a smaller one."
+    assert answer.content[0].text == sentence
