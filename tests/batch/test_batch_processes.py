@@ -79,7 +79,8 @@ def test_killed_half_way_and_started_again_it_makes_the_pictures_of_single_runs(
     failed = {line["photo"]: line["error"] for line in lines() if line["error"]}
     assert set(failed) == {str(Path("in") / name) for name in ("p9 corrupt.jpg", "p10 long.png")}
     assert "50 to 1" in failed[str(Path("in") / "p10 long.png")]
-    kept = len(before) + ("p11 again.png" not in before)  # the same as p4, which is painted once
+    twins = {"p4.png", "p11 again.png"}  # the same picture, painted once: the second file is a copy, "kept"
+    kept = len(before) + (not twins <= before.keys())  # the kill may fall between the two files
     assert f"{len(GOOD) - kept} painted, {kept} kept, 2 failed of 12" in said
     assert all(error in complaints for error in failed.values())
     assert "Traceback" not in complaints
