@@ -132,7 +132,9 @@ def test_smaller_margin_would_show(photo, style, monkeypatch: pytest.MonkeyPatch
     """Each margin is as small as possible on the pooling grid: with one cell less the gradient changes."""
     size = 69, 107  # the third stretch needs it
     inputs = Inputs(tensor(photo, size), (tensor(style, size),))
-    margin = Stretch.margin.fget
+    image, margin = mixture(photo, style, size), Stretch.margin.fget
+    whole, _ = pair(inputs, 2e6)
+    _, gradient = whole(image)
     for narrow in ("conv1_1", "conv3_1", "conv4_1"):
 
         def narrower(stretch: Stretch, narrow: str = narrow) -> int:
@@ -140,7 +142,10 @@ def test_smaller_margin_would_show(photo, style, monkeypatch: pytest.MonkeyPatch
 
         with monkeypatch.context() as patched:
             patched.setattr(Stretch, "margin", property(narrower))
-            assert errors(inputs, mixture(photo, style, size), tile_bytes=2e6)[1] > 1e-4
+            chosen = whole.settings
+            targets = Targets.of(inputs, whole.extractor, chosen, Level(1, *size, 1), 2e6)
+            _, found = TiledObjective(whole.extractor, targets, chosen, 2e6)(image)
+            assert (found - gradient).norm() / gradient.norm() > 1e-4
 
 
 def test_bfloat16_tiles_are_as_close_as_bfloat16_is(photo, style) -> None:

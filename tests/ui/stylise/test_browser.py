@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as TookTooLongError
 
 from nst.settings import QUALITIES
 from nst.ui.server import examples
@@ -129,7 +131,8 @@ def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
         page.mouse.down()
         page.mouse.move(left + 0.1 * box["width"], middle, steps=8)
         page.mouse.up()
-        page.wait_for_timeout(1500)
+        with contextlib.suppress(TookTooLongError):
+            page.wait_for_selector("#painted-layer img", timeout=1500)
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
     for _ in range(2):  # the mask is kept for a second run
         page.locator("#stylise-button").click()

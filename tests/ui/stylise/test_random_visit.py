@@ -22,7 +22,7 @@ from nst.ui.stylise.visit import Visit
 from nst.ui.stylise.visits import visits
 from tests.browsing import WAIT_MS, download, pixels, unfold, visit
 
-EVENTS = int(os.environ.get("NST_VISIT_EVENTS", "25"))
+EVENTS = int(os.environ.get("NST_VISIT_EVENTS", "12"))
 SEED = int(os.environ.get("NST_VISIT_SEED", "1"))
 SETTLE_S = 60.0  # for a page and a server that share a busy machine
 MOST_ERROR = 1.0  # mean difference, of 255, of two decoders or of 16 bits from 8
