@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst.batch.manifest import Manifest
+from nst.batch.manifest import WRITER, Manifest
 from nst.batch.work_list import WorkItem
 from nst.batch.workers import Outcome, Task, Worker
 from nst.events import early_end
@@ -162,9 +162,9 @@ class _Todo:
         error = outcome.error
         try:
             if not error:
-                encode.write(outcome.file, file)
+                encode.write(outcome.file, file, WRITER)
             if not error and self.curves:
-                encode.write(outcome.curve.encode(), file.with_suffix(".csv"))
+                encode.write(outcome.curve.encode(), file.with_suffix(".csv"), WRITER)
         except OSError as failure:
             error = f"{file.name!r} cannot be written ({failure.strerror})"
         entry = {"output": file.name, "photo": str(photo), "error": error, "key": task.key}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "manifest.jsonl"
+WRITER = "batch-"  # begins the names of parts of files that a batch is writing
 
 
 class Manifest:
@@ -17,6 +18,8 @@ class Manifest:
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
         self.folder = folder
+        for part in folder.glob(f".{WRITER}*.part"):  # of a batch that was killed while it wrote
+            part.unlink(missing_ok=True)
         self.keys: dict[str, str] = {}  # file name -> key of the picture in it
         self.entries: dict[str, Mapping[str, Any]] = {}  # key -> its last line
         known = path.read_bytes() if path.exists() else b""

@@ -119,12 +119,14 @@ def encode(
     return buffer.getvalue()
 
 
-def write(content: bytes, path: str | os.PathLike[str]) -> None:
-    """Write a file atomically: an interrupted program leaves the old file or none, never a part of the new one."""
+def write(content: bytes, path: str | os.PathLike[str], writer: str = "") -> None:
+    """Write a file atomically: an interrupted program leaves the old file or none, never a part of the new one.
+
+    A program that is killed leaves the part beside it, under a name that begins with a dot and `writer`.
+    """
     target = Path(os.path.realpath(path))  # a symbolic link is kept, and its target replaced
-    part = target.with_name(
-        f".{secrets.token_hex(8)}.part"
-    )  # in the same folder, because a move between disks is a copy
+    # In the same folder, because a move between disks is a copy.
+    part = target.with_name(f".{writer}{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
             file.write(content)

@@ -15,10 +15,11 @@ from PIL import Image
 import nst
 from nst import Settings, recipe
 from nst.batch import driver, workers
-from nst.batch.manifest import NAME, Manifest
+from nst.batch.manifest import NAME, WRITER, Manifest
 from nst.batch.work_list import WorkItem, named
 from nst.batch.workers import Outcome, Task
 from nst.command_line import main
+from nst.images import encode
 from tests.batch.batches import arguments, asked, lines
 
 
@@ -177,6 +178,23 @@ def test_manifest_survives_a_line_cut_off_anywhere(cut: int, tmp_path: Path) -> 
     again = Manifest(tmp_path)
     again.add({**two, "key": "c"})
     assert Manifest(tmp_path).keys == {"a.png": "a", "b.png": "c"}
+
+
+def test_what_a_killed_batch_left_half_written_is_removed_and_nothing_else(tmp_path: Path, monkeypatch) -> None:
+    def killed(self: Path, target: Path) -> None:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        for name, writer in (("a.png", WRITER), ("b.png", "")):  # of a batch, and of a single run that is writing now
+            with pytest.raises(OSError, match="killed"):
+                encode.write(b"half", tmp_path / name, writer)
+    assert len(list(tmp_path.iterdir())) == 2
+    Manifest(tmp_path).close()
+    left = [path.name for path in tmp_path.iterdir() if path.name != NAME]
+    assert len(left) == 1
+    assert WRITER not in left[0]
 
 
 def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
