@@ -49,7 +49,21 @@
         setTimeout(() => handle.setAttribute("aria-valuenow", Math.round(100 * share(handle))), 50);
     };
 
+    /* gradio's chart has no text of its own: write at each level's line how large its picture is. */
+    const markLevels = () => {
+        const chart = find("#curve"), frame = chart && find(".role-frame > g > .background", chart);
+        if (!frame) return;
+        const marks = find(".levels", chart) || chart.appendChild(Object.assign(document.createElement("div"), { className: "levels" }));
+        const box = chart.getBoundingClientRect(), top = frame.getBoundingClientRect().top - box.top;
+        const words = [...chart.querySelectorAll("path[aria-roledescription='line mark'][aria-label$=' px']")].map(line => {
+            const left = Math.round(line.getBoundingClientRect().left - box.left);
+            return `<span style="left:${left}px;top:${Math.round(top)}px">${line.getAttribute("aria-label").split(": ").pop()}</span>`;
+        }).join("");
+        if (marks.words !== words) marks.innerHTML = marks.words = words;
+    };
+
     const describe = () => {
+        markLevels();
         const status = find("#status");
         if (status && !status.hasAttribute("aria-live")) status.setAttribute("aria-live", "polite");
         if (find("#share")) find("#share").disabled = find("#download").disabled;

@@ -36,8 +36,8 @@ def build() -> gr.Blocks:
         with gr.Tabs(elem_id="pages"):
             with gr.Tab("Stylise"):
                 weights_panel, stylise_tab = build_stylise_tab(page)
+                gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
             build_style_tab(stylise_tab)
-        gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
     named = {stylise_tab[name] for name in PARAMETERS}  # they refuse by their name
     others = {block for function in page.fns.values() for block in function.inputs} - named

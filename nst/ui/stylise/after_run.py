@@ -59,7 +59,7 @@ def show_waiting(visit: Visit) -> Updates:
     return {
         **running_buttons(),
         "compare": None,
-        "status": "Waiting for the processor: one picture is painted at a time ...",
+        "status": "Waiting for your turn: one picture is painted at a time ...",
         "views": gr.Tabs(selected=PICTURE_TAB),
         "number": visit.start(),
     }

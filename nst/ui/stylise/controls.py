@@ -15,6 +15,7 @@ from nst.ui.server.events import AT_ONCE, SMALL_WORK, Components, Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas
 from nst.ui.stylise.form import BRUSHES, DEFAULTS, SOFT_EDGE
+from nst.ui.stylise.status_text import duration
 
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
 SMALLEST_PX, SIZE_STEP_PX = 128, 32
@@ -40,19 +41,21 @@ def number_slider(name: str, low: float, high: float, step: float, label: str) -
     return gr.Slider(low, high, getattr(DEFAULTS, name), step=step, label=label, info=HELP[name])
 
 
-def picture_with_examples(label: str, samples: Mapping[str, str], **options: Any) -> gr.Image:
-    """A picture to drop, with a row of examples below that scrolls sideways."""
+def picture_with_examples(label: str, samples: Mapping[str, str], status: gr.Markdown, **options: Any) -> gr.Image:
+    """A picture to drop, with a row of examples below that scrolls sideways; the status says what was chosen."""
     with gr.Column(min_width=140, elem_classes="picture-input"):
         picture = picture_input(label, height=150, **options)
         with gr.Row(elem_classes="samples"):
             for name, path in samples.items():
                 button = gr.Button(name, icon=examples.thumbnail(path), size="sm", min_width=44, scale=0)
-                button.click(lambda path=path: {picture: path}, None, picture, **AT_ONCE)
+                chosen = f"A new {label.lower()}: {name.replace('_', ' ')}. Press Stylise to paint."
+                updates = {picture: path, status: chosen}
+                button.click(lambda updates=updates: updates, None, list(updates), **AT_ONCE)
     return picture
 
 
 def size_and_strokes() -> Components:
-    """Size, quality, style scale, time budget, and whether the result has the photo's own size."""
+    """Size, quality, style scale, time limit, and whether the result has the photo's own size."""
     with gr.Accordion("Size and strokes", open=False, elem_id="size"):
         most_px = page_limits().size
         size = number_slider("size", SMALLEST_PX, most_px, SIZE_STEP_PX, "Size")
@@ -63,14 +66,9 @@ def size_and_strokes() -> Components:
         override(size, preprocess=lambda _, px: None if px is None else float(px))
         quality = gr.Radio(list(CHOICES["quality"]), value=DEFAULTS.quality, label="Quality", info=HELP["quality"])
         scale = number_slider("style_scale", LIMITS.smallest_style_scale, LIMITS.style_scale, 0.05, "Stroke size")
-        budget = gr.Slider(
-            0,
-            page_limits().run_s,
-            0,
-            step=5,
-            label="Time budget",
-            info="Stop after this many seconds; 0 for no limit.",
-        )
+        most_s = page_limits().run_s
+        limit = f"Stop after this many seconds, with the picture so far; 0: this page's limit, {duration(most_s)}."
+        budget = gr.Slider(0, most_s, 0, step=5, label="Time limit", info=limit)
         original = gr.Checkbox(DEFAULTS.original_size, label="Photo's own size", info=HELP["original_size"])
     return Components(size=size, quality=quality, style_scale=scale, max_seconds=budget, original_size=original)
 
@@ -108,14 +106,14 @@ def weights() -> tuple[gr.Accordion, Components, dict[str, gr.Button]]:
     return panel, Components(alpha=alpha, beta=beta, **named, other_layers=table), extremes
 
 
-def more_styles() -> Components:
+def more_styles(status: gr.Markdown) -> Components:
     """Up to three further style pictures, and how much each of all counts."""
     with gr.Accordion("More styles", open=False, elem_id="more-styles"):
         gr.Markdown("Up to four style pictures are blended, or painted each in its own place: see *Where to paint*.")
         styles = Components(share_1=_share(1))
         for index in range(2, LIMITS.styles + 1):
             styles[f"style_{index}"] = picture_with_examples(
-                f"Style {index}", examples.styles(), elem_id=f"style-{index}"
+                f"Style {index}", examples.styles(), status, elem_id=f"style-{index}"
             )
             styles[f"share_{index}"] = _share(index)
     return styles

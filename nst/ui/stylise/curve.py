@@ -25,7 +25,7 @@ SERIES_COLOURS: dict[str, str] = {
 }
 DASHES = dict(zip(STYLE_LAYER_WORDS, ("2 3", "5 3", "9 4", "9 3 2 3", "14 4"), strict=True))
 SHOWN_AT_FIRST = ("total J", "content", "style")
-LEVEL_MARK, LEVEL_COLOUR = "larger picture", "#9ca3af"  # vertical lines where the next level begins
+LEVEL_COLOUR = "#9ca3af"  # of the vertical lines where a level begins; each is a series with the size as its name
 COLUMNS = ("step", "log10 cost", "series")
 SMALLEST_COST = 1e-12  # a cost of exactly 0 has no logarithm
 DIGITS = 3  # after the point of a logarithm: 0.2 % of a cost
@@ -38,15 +38,24 @@ def curve_rows(history: Sequence[Costs]) -> pd.DataFrame:
         for costs in history
         for name, value in _series(costs).items()
     ]
-    rows += _marks([(costs.step, costs.level) for costs in history], [row[1] for row in rows])
+    rows += _marks([(costs.step, max(costs.size)) for costs in history], [row[1] for row in rows])
     types = dict(zip(COLUMNS, (int, float, str), strict=True))  # so that an empty curve has numeric axes, too
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
 
 
+def level_mark(px: int) -> str:
+    """The series that marks the beginning of a level, by the longer side of its picture."""
+    return f"{px} px"
+
+
 def _marks(steps: Sequence[tuple[int, int]], values: Sequence[float]) -> list[tuple[int, float, str]]:
-    """Rows of a vertical line at each step on which a level after the first begins; NaN ends a line."""
-    firsts = [now for (_, before), (now, level) in pairwise(steps) if level != before]
-    return [(step, at, LEVEL_MARK) for step in firsts for at in (min(values), max(values), math.nan)]
+    """Rows of a vertical line at each step, with its longer side in px, on which a level begins.
+
+    The first level has a single row, which draws no line: it only says where its size is written (see `page.js`).
+    """
+    firsts = [now for before, now in pairwise(steps) if now[1] != before[1]]
+    marks = [(step, max(values), level_mark(px)) for step, px in steps[:1]]
+    return marks + [(step, at, level_mark(px)) for step, px in firsts for at in (max(values), min(values))]
 
 
 def curve_of_csv(path: str) -> pd.DataFrame:
@@ -54,7 +63,7 @@ def curve_of_csv(path: str) -> pd.DataFrame:
     table = pd.read_csv(path).rename(columns={"total": "total J"})
     rows = table.melt("step", list(SERIES_COLOURS), var_name=COLUMNS[2], value_name=COLUMNS[1])
     rows[COLUMNS[1]] = np.log10(rows[COLUMNS[1]].clip(lower=SMALLEST_COST)).round(DIGITS)
-    marks = _marks(list(zip(table["step"], table["level"], strict=True)), list(rows[COLUMNS[1]]))
+    marks = _marks(list(zip(table["step"], table["size"], strict=True)), list(rows[COLUMNS[1]]))
     return pd.concat([rows[list(COLUMNS)], pd.DataFrame(marks, columns=list(COLUMNS))])
 
 
@@ -70,7 +79,7 @@ def switches_css() -> str:
         rules.append(f"{box} {{ --checkbox-background-color-selected: {colour}; }}")
         if name in DASHES:
             rules.append(f'#curve path[stroke="{colour}"] {{ stroke-dasharray: {DASHES[name]}; }}')
-    rules.append(f'#curve path[stroke="{LEVEL_COLOUR}"] {{ stroke-dasharray: 1 3; }}')
+    rules.append(f'#curve path[aria-label$=" px"] {{ stroke: {LEVEL_COLOUR}; stroke-dasharray: 1 3; }}')
     return "\n".join(rules)
 
 

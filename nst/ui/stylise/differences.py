@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from nst import Settings
 from nst.images.pictures import Source
@@ -17,13 +18,16 @@ LONGEST_NAME = 40  # characters of a file's name that stay in the names of resul
 
 def in_words(settings: Settings) -> dict[str, str]:
     """Each setting as text, by its name; the lambdas one by one."""
-    words = {
-        name.replace("_", " "): "" if getattr(settings, name) is None else write_value(name, getattr(settings, name))
-        for name in KINDS
-        if name not in UNINTERESTING and name != "style_layers"
-    }
+    shown = [name for name in KINDS if name not in UNINTERESTING and name != "style_layers"]
+    words = {name.replace("_", " "): _as_text(name, getattr(settings, name)) for name in shown}
     layers = {**dict.fromkeys(STYLE_LAYER_WORDS, 0.0), **settings.style_layers}
     return words | {f"lambda {layer}": f"{weight:g}" for layer, weight in layers.items()}
+
+
+def _as_text(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else write_value(name, value)
 
 
 def differing(one: Settings, other: Settings) -> dict[str, tuple[str, str]]:
@@ -35,8 +39,11 @@ def differing(one: Settings, other: Settings) -> dict[str, tuple[str, str]]:
 
 def caption(styles: Iterable[Source], settings: Settings, usual: Settings) -> str:
     """The style's name and what differs from the usual settings."""
-    changed = [f"{name} {words[1]}" for name, words in differing(usual, settings).items() if name != "style blend"]
-    return ", ".join([" + ".join(map(name_of, styles)), *changed])
+    changed = {name: words[1] for name, words in differing(usual, settings).items() if name != "style blend"}
+    continued = "pyramid" in changed  # all its steps at one size, from the picture before it: Continue, Bigger or Print
+    said = [f"{name} {word}" for name, word in changed.items() if not (continued and name in ("pyramid", "steps"))]
+    said += [f"{settings.steps} steps more"] if continued else []
+    return ", ".join([" + ".join(map(name_of, styles)), *said])
 
 
 def name_of(source: Source) -> str:

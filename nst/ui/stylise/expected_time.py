@@ -40,6 +40,9 @@ def _expected(visit: Visit, given: dict[str, Any]) -> str:
             levels = estimate.levels_of(photo, settings)
     except ValueError:
         return ""  # the run itself will say what is wrong
+    limit_px = page_limits().size
+    if settings.size > limit_px:
+        return f"{settings.size} px is over this page's limit of {limit_px} px; *Print* says how to paint larger"
     known = (picture := visit.usable()) and picture.result, PACE if is_active() else None
     styles = sum(given[name] is not None for name in STYLES)
     memory = f"{estimate.memory_mib(levels, settings, styles) / 1024:.1f} GB of memory"
@@ -50,7 +53,8 @@ def _expected(visit: Visit, given: dict[str, Any]) -> str:
     if seconds is None:
         return f"About {memory}. The time is measured when nothing is painted"
     if seconds <= most_s:
-        return f"About {duration(seconds)} and {memory}"
+        largest_here = f". {limit_px} px is the largest size here; *Print* says how to paint larger"
+        return f"About {duration(seconds)} and {memory}{largest_here if settings.size == limit_px else ''}"
     with pictures.header(given["photo"], "photo") as photo:
         sizes = range(SMALLEST_PX, settings.size, SIZE_STEP_PX)
         largest = estimate.largest_size(photo, settings, most_s, sizes, *known, watch=lambda: None)

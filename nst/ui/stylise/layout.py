@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import gradio as gr
 
 from nst.ui.server import examples
@@ -15,18 +17,19 @@ from nst.ui.stylise.wiring import connect
 
 def build(page: gr.Blocks) -> tuple[gr.Accordion, Components]:
     """Lay out the tab inside the page and connect it. Returns the panel that a phone folds, and the components."""
-    tab = Components()
+    tab = Components(status=outputs.status_line())
     # In the order in which a phone shows them and the keyboard visits them; wide, a grid puts the panels to the left.
     with gr.Row(elem_id="stylise"):
         with gr.Column(elem_id="inputs"):
-            tab.update(_pictures())
+            tab.update(_pictures(tab["status"]))
             cards = presets.cards()
             tab.update(_action())
         with gr.Column(elem_id="outputs"):
-            tab.update(outputs.build())
+            tab.update(outputs.build(tab["status"]))
         with gr.Column(elem_id="panels"):
             weights_panel, weights, extremes = controls.weights()
-            tab.update(weights | controls.size_and_strokes() | controls.style_parts() | controls.more_styles())
+            tab.update(weights | controls.size_and_strokes() | controls.style_parts())
+            tab.update(controls.more_styles(tab["status"]))
             tab.update(controls.colours() | controls.places(tab["photo"]))
             tab.update(controls.advanced() | controls.recipe())
     # They travel with events: the number of the newest run, of one to take out of the queue, and the visit's key.
@@ -40,13 +43,14 @@ def build(page: gr.Blocks) -> tuple[gr.Accordion, Components]:
     return weights_panel, tab
 
 
-def _pictures() -> Components:
+def _pictures(status: gr.Markdown) -> Components:
     """Photo and style, each with a row of examples below."""
+    picture = partial(controls.picture_with_examples, status=status)
     first_photo, first_style, _, _ = examples.first_sight()
     with gr.Row(elem_id="pictures"):
         return Components(
-            photo=controls.picture_with_examples("Photo", examples.photos(), value=first_photo, elem_id="photo-input"),
-            style=controls.picture_with_examples("Style", examples.styles(), value=first_style, elem_id="style-input"),
+            photo=picture("Photo", examples.photos(), value=first_photo, elem_id="photo-input"),
+            style=picture("Style", examples.styles(), value=first_style, elem_id="style-input"),
         )
 
 

@@ -8,12 +8,13 @@ from nst import grid
 from nst.images import timelapse
 from nst.images.encode import FORMATS
 from nst.images.print_size import RESOLUTIONS
-from nst.settings import CHOICES
+from nst.settings import CHOICES, QUALITIES
 from nst.ui.server import examples
 from nst.ui.server.events import IN_BROWSER, Components
 from nst.ui.stylise import comparing, variants
 from nst.ui.stylise.after_run import PICTURE_TAB
-from nst.ui.stylise.curve import COLUMNS, LEVEL_COLOUR, LEVEL_MARK, SERIES_COLOURS, SHOWN_AT_FIRST, curve_of_csv
+from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, SHOWN_AT_FIRST, curve_of_csv
+from nst.ui.stylise.form import DEFAULTS
 from nst.ui.stylise.variants import FIRST
 from nst.ui.stylise.visit import MOST
 
@@ -26,7 +27,18 @@ SHARE = """async file => {
 }"""
 
 
-def build() -> Components:
+def status_line() -> gr.Markdown:
+    """What happens now, in a sentence. It is made before the panels, which write it, and placed by `build`."""
+    said = "An example. Press Stylise to paint it yourself, or choose your own pictures."
+    return gr.Markdown(said, elem_id="status", container=False, render=False)
+
+
+def continue_words(quality: str) -> str:
+    """The button Continue with the number of steps that it takes."""
+    return f"Continue: {QUALITIES[quality][1]} steps"
+
+
+def build(status: gr.Markdown) -> Components:
     """Lay out the outputs inside the current column: the picture and what belongs to it, then the chart and the strip.
 
     The first part stays in sight while the panels beside it scroll by, so it must be lower than the window.
@@ -35,11 +47,7 @@ def build() -> Components:
     with gr.Column(elem_id="stage"):
         with gr.Tabs(elem_id="views") as views:
             shown = Components(views=views, **_picture(result), **_compare(photo, result), **_options(), **_film())
-        shown["status"] = gr.Markdown(
-            "An example. Press Stylise to paint it yourself, or choose your own pictures.",
-            elem_id="status",
-            container=False,
-        )
+        status.render()
         shown.update(_take_away())
     shown.update(_chart(costs))
     shown.update(_strip())
@@ -57,7 +65,7 @@ def _take_away() -> Components:
         look = {"size": "md", "min_width": 80}
         download = gr.DownloadButton("Download", interactive=False, elem_id="download", **look)
         share = gr.Button("Share", elem_id="share", **look)
-        go_on = gr.Button("Continue", interactive=False, elem_id="go-on", **look)
+        go_on = gr.Button(continue_words(DEFAULTS.quality), interactive=False, elem_id="go-on", **look)
         bigger = gr.Button("Bigger: 2 x", interactive=False, elem_id="bigger", **look)
         prints = gr.Button("Print ...", interactive=False, elem_id="print", **look)
     share.click(None, download, None, js=SHARE, **IN_BROWSER)
@@ -184,12 +192,12 @@ def _chart(costs: str) -> Components:
         x=COLUMNS[0],
         y=COLUMNS[1],
         color=COLUMNS[2],
-        color_map={**SERIES_COLOURS, LEVEL_MARK: LEVEL_COLOUR},
+        color_map=SERIES_COLOURS,
         colors_in_legend=[],  # the boxes below are the legend
         tooltip="all",
         y_title="cost (log10)",
         height=240,
-        label="Costs at each step; -1 is a tenth. Dotted: a larger picture begins",
+        label="Costs at each step; -1 is a tenth",
         elem_id="curve",
         buttons=["export"],
     )

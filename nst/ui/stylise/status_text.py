@@ -15,9 +15,17 @@ def progress(started: Started, step: Step, history: Sequence[Costs]) -> str:
     """The status line while a run is on."""
     costs, levels = step.costs, len(started.levels)
     stage = f"Stage {costs.level} of {levels}: " if levels > 1 else ""
-    left = f", {duration(step.eta_seconds)} left" if step.fraction >= SETTLED else ""
+    left = f", {_left(costs.seconds, step.eta_seconds, started.settings)}" if step.fraction >= SETTLED else ""
     how = ", ".join(filter(None, (_so_far(history, started.settings), trend(history))))
     return f"{stage}{max(costs.size)} px, step {costs.step} of {started.steps}{left}.  \n{how[:1].upper()}{how[1:]}"
+
+
+def _left(taken_s: float, eta_s: float, settings: Settings) -> str:
+    """The time left of a run, or until its limit of time where that comes first."""
+    most_s = settings.max_seconds
+    if most_s is None or taken_s + eta_s <= most_s:
+        return f"{duration(eta_s)} left"
+    return f"{duration(eta_s)} left, but it is stopped in {duration(max(0, most_s - taken_s))}, its limit of time"
 
 
 def summary(result: Result) -> str:

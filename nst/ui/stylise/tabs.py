@@ -9,7 +9,7 @@ import gradio as gr
 from nst.ui.server.events import Updates
 from nst.ui.stylise import gallery
 from nst.ui.stylise.visit import Visit
-from nst.ui.stylise.visits import sweep_always, visits
+from nst.ui.stylise.visits import GRACE_S, sweep_always, visits
 
 # The key of its visit is kept by the tab alone, so that two tabs are two visits. Some browsers refuse to keep it.
 READ_KEY = """visit => {
@@ -19,6 +19,10 @@ READ_KEY = """visit => {
     } catch { return [visit, ""]; }
 }"""
 KEEP_KEY = "key => { try { sessionStorage.setItem('nst-visit', key); } catch {} return key; }"
+LOST = (
+    f"The connection was away for over {GRACE_S:.0f} s: what this tab had painted is no longer on the server. "
+    "Here is the example again."
+)
 WELCOME_BACK = "The page was loaded again; here is your last picture, with its pictures and settings."
 
 
@@ -28,7 +32,8 @@ def open_tab(visit: Visit, came: str, request: gr.Request) -> Updates:
     found = visits().find(key, request.session_hash or "", loaded_again=how == "reload")
     if found is None:
         visits().welcome(visit, request.session_hash or "")
-        return {"key": visit.key}
+        lost = key not in ("", "null") and not visits().is_open(key)
+        return {"key": visit.key, **({"status": LOST} if lost else {})}
     found.leave()
     found.come_back()
     shown = gallery.bring_back(found, WELCOME_BACK) if found.strip else {}

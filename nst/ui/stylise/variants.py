@@ -189,7 +189,10 @@ def _table(grid: Grid, buttons: Mapping[tuple[int, int], str]) -> str:
     labels = grid.down.labels if grid.down else ("",)
     body = ""
     for row in range(rows):
-        cells = "".join(f"<td>{buttons.get((row, column), '')}</td>" for column in range(columns))
+        cells = "".join(
+            f"<td data-label='{html.escape(label, quote=True)}'>{buttons.get((row, column), '')}</td>"
+            for column, label in enumerate(grid.across.labels)
+        )
         body += f"<tr><th scope='row'>{html.escape(labels[row])}</th>{cells}</tr>"
     width, height = grid.photo.size
     style = f"--shape: {width} / {height}; --columns: {columns}"

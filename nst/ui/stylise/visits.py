@@ -46,6 +46,11 @@ class Visits:
                 self.welcome(visit, session)
             return visit
 
+    def is_open(self, key: str) -> bool:
+        """Whether another tab has the visit of this key, as when a tab was duplicated."""
+        with self.lock:
+            return any(visit.key == key for visit in self.open.values())
+
     def close(self, session: str) -> None:
         """A tab was closed, or its connection broke."""
         with self.lock:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import gradio as gr
 from gradio.events import Dependency
 
+from nst.settings import QUALITIES
 from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components, on_device
 from nst.ui.server.uploads import show_upload
 from nst.ui.stylise import (
@@ -16,6 +18,7 @@ from nst.ui.stylise import (
     expected_time,
     gallery,
     handlers,
+    outputs,
     presets,
     printing,
     share,
@@ -74,6 +77,9 @@ def _connect_runs(tab: Components, extremes: Mapping[str, gr.Button]) -> list[De
         runs.append(_connect_run(tab, chosen.then, handlers.paint))
     for name, handler in {"go_on": handlers.go_on, "bigger": handlers.paint_bigger}.items():
         runs.append(_connect_run(tab, tab[name].click, handler))
+    words = json.dumps({quality: outputs.continue_words(quality) for quality in QUALITIES})
+    say_steps = f"quality => ({{ __type__: 'update', value: {words}[quality] }})"
+    tab["quality"].change(None, tab["quality"], tab["go_on"], js=say_steps, **IN_BROWSER)
     runs.append(_connect_run(tab, tab["paint_print"].click, handlers.paint_print, *printing.CHOICES))
     _connect_stop(tab, runs)
     return runs
@@ -103,8 +109,8 @@ def _connect_stop(tab: Components, runs: list[Dependency]) -> None:
 
 def _serve(tab: Components) -> None:
     """Add the endpoint for programs and the tool for assistants, which nothing on the page triggers."""
-    for handler, outputs in ((handlers.stylise, handlers.PUBLIC), (handlers.repaint, ("picture",))):
-        tab.call(partial(gr.on, []), handler, PARAMETERS, outputs, api_name=handler.__name__, **on_device())
+    for handler, answers in ((handlers.stylise, handlers.PUBLIC), (handlers.repaint, ("picture",))):
+        tab.call(partial(gr.on, []), handler, PARAMETERS, answers, api_name=handler.__name__, **on_device())
 
 
 def _connect_variants(tab: Components) -> Dependency:

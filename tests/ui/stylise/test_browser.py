@@ -34,12 +34,17 @@ def test_the_page_opens_with_a_finished_example(opened: Page) -> None:
     for picture in ("#photo-input img", "#style-input img", "#picture img"):
         expect(opened.locator(picture)).to_be_visible()
         assert opened.locator(picture).evaluate("img => img.complete && img.naturalWidth") > 100
-    expect(opened.locator("#curve g.plot_marks path")).to_have_count(9)  # one marks where the levels begin
+    expect(opened.locator("#curve g.plot_marks path")).to_have_count(11)  # three for the levels
 
 
 def test_an_example_photo_is_one_click(opened: Page) -> None:
     before = opened.locator("#photo-input img").get_attribute("src")
+    opened.locator("#photo-input input[type=file]").set_input_files(
+        {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+    )
+    expect(opened.locator("#status")).to_contain_text("The photo is", timeout=WAIT_MS)
     opened.get_by_role("button", name="coffee").click()
+    expect(opened.locator("#status")).to_have_text("A new photo: coffee. Press Stylise to paint.")
     expect(opened.locator("#photo-input img")).not_to_have_attribute("src", before)
 
 

@@ -24,7 +24,7 @@ from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
 from nst.ui.server import examples, uploads
 from nst.ui.stylise import after_run, gallery, handlers, share, status_text
 from nst.ui.stylise.controls import PAGE_COLOURS, show_recurring
-from nst.ui.stylise.curve import COLUMNS, LEVEL_MARK, SERIES_COLOURS, curve_rows
+from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, curve_rows, level_mark
 from nst.ui.stylise.form import BRUSHES, PICTURES, masks_of, run_request
 from nst.ui.stylise.picture import Picture, Run
 from nst.ui.stylise.visit import Visit
@@ -75,21 +75,23 @@ def test_the_curve_has_every_series_from_the_first_step_on() -> None:
     photo, style, _, _ = examples.first_sight()
     history = nst.stylise(photo, style, Settings(size=64, pyramid=False, steps=2)).history
     rows = curve_rows(history[:1])
-    assert list(rows["series"]) == list(SERIES_COLOURS)
+    assert list(rows["series"]) == [*SERIES_COLOURS, level_mark(64)]
     values = dict(zip(rows["series"], 10 ** rows[COLUMNS[1]], strict=True))
     assert values["total J"] == pytest.approx(history[0].total, rel=0.002)  # as many digits as a tooltip shows
     assert values["relu3_1"] == pytest.approx(history[0].style_layers["relu3_1"], rel=0.002)
-    assert len(curve_rows(history)) == 2 * len(SERIES_COLOURS)
+    assert len(curve_rows(history)) == 2 * len(SERIES_COLOURS) + 1
 
 
 def test_the_curve_marks_where_a_level_begins() -> None:
     layers = dict.fromkeys(STYLE_LAYER_WORDS, 0.5)
     steps = [costs(step, 1.0, level=level) for step, level in enumerate((1, 1, 2, 2, 3), start=1)]
-    history = [dataclasses.replace(one, style_layers=layers) for one in steps]
+    sizes = {1: (64, 96), 2: (128, 192), 3: (384, 255)}
+    history = [dataclasses.replace(one, style_layers=layers, size=sizes[one.level]) for one in steps]
     rows = curve_rows(history)
-    marks = rows[rows["series"] == LEVEL_MARK]
-    assert marks["step"].tolist() == [3, 3, 3, 5, 5, 5]
-    assert marks[COLUMNS[1]].isna().tolist() == [False, False, True] * 2, "so that the lines are not joined"
+    marks = rows[~rows["series"].isin(SERIES_COLOURS)]
+    assert marks["step"].tolist() == [1, 3, 3, 5, 5]
+    assert marks["series"].tolist() == ["96 px", *["192 px"] * 2, *["384 px"] * 2], "a line from top to bottom each"
+    assert marks[COLUMNS[1]].tolist()[1:3] == [max(rows[COLUMNS[1]]), min(rows[COLUMNS[1]])]
 
 
 def test_a_larger_picture_is_never_shown_as_a_loss() -> None:
@@ -107,6 +109,9 @@ def test_a_larger_picture_is_never_shown_as_a_loss() -> None:
     assert "Style 95 % matched" in said[3]
     assert said[3].startswith("Stage 2 of 2: ")
     assert "7 s left" in said[3]
+    limited = SimpleNamespace(levels=(1, 2), steps=40, settings=Settings(max_seconds=60))
+    late = SimpleNamespace(costs=dataclasses.replace(history[0], seconds=20.0), fraction=0.2, eta_seconds=80)
+    assert "80 s left, but it is stopped in 40 s" in status_text.progress(limited, late, history[:1])
     early = SimpleNamespace(costs=history[0], fraction=0.01, eta_seconds=120)
     assert "left" not in status_text.progress(started, early, history[:1]), "the first steps are slow"
 
@@ -270,7 +275,7 @@ def test_a_picture_of_the_strip_brings_back_photo_styles_curve_and_settings(visi
     assert set(updates) == set(gallery.SHOWN)
     assert (updates["photo"], updates["style"], updates["style_2"]) == (*examples.first_sight()[:2], None)
     assert updates["beta"] == 20
-    assert len(updates["chart"]) == 3 * len(SERIES_COLOURS)
+    assert len(updates["chart"]) == 3 * len(SERIES_COLOURS) + 1  # and where the size is written
     lost = dataclasses.replace(finished.request, photo="/nowhere/photo.jpg", masks=(Image.new("L", (9, 9)),))
     lost.__dict__["fingerprints"] = finished.request.fingerprints  # known since the end of the run
     visit.present = dataclasses.replace(finished, request=lost)

@@ -79,7 +79,7 @@ def test_the_time_is_told_before_the_click_with_a_size_that_fits_the_budget(page
     assert gigabytes == sorted(set(gigabytes))
     page.locator("#size").get_by_label("balanced").check()
     fill(page, "Size", "2048")
-    fill(page, "Time budget", "60")
+    fill(page, "Time limit", "60")
     expect(expected).to_contain_text(re.compile(r"but it is stopped after 60 s: choose \d+ px"), timeout=WAIT_MS)
     fitting = int(re.search(r"choose (\d+) px", expected.inner_text())[1])
     assert 128 <= fitting < 2048
@@ -101,7 +101,7 @@ def test_a_change_while_the_page_opens_has_the_last_word(
     monkeypatch.setattr(expected_time, "settings_of", slow_at_first)
     visit(tab, address)
     choose_size(tab, 2048, "balanced")
-    fill(tab, "Time budget", "60")
+    fill(tab, "Time limit", "60")
     expect(tab.locator("#expected")).to_contain_text("stopped after 60 s", timeout=WAIT_MS)
     tab.wait_for_timeout(3000)  # all answers have arrived
     expect(tab.locator("#expected")).to_contain_text("stopped after 60 s")
@@ -186,19 +186,21 @@ def test_a_grid_that_is_none_is_refused_with_a_sentence(opened: Page) -> None:
 
 
 def test_series_are_switched_off_and_on_in_the_chart(page: Page) -> None:
-    lines = page.locator("#curve g.plot_marks path")
-    expect(lines).to_have_count(len(SERIES_COLOURS) + 1)  # one more marks the levels
+    lines = page.locator("#curve g.plot_marks path[stroke]")
+    expect(lines).to_have_count(len(SERIES_COLOURS))
+    expect(page.locator("#curve .levels span")).to_have_text(["128 px", "256 px", "512 px"])  # of the example
     content = page.locator(f"#curve g.plot_marks path[stroke='{SERIES_COLOURS['content']}']")
     expect(content).to_be_visible()
     switch = page.locator("#series input[name='content']")
     switch.uncheck()
     expect(content).to_be_hidden()
-    assert sum(line.is_visible() for line in lines.all()) == len(SHOWN_AT_FIRST) - 1 + 1
+    assert sum(line.is_visible() for line in lines.all()) == len(SHOWN_AT_FIRST) - 1
     page.locator("#series input[name='relu1_1']").check()
-    assert sum(line.is_visible() for line in lines.all()) == len(SHOWN_AT_FIRST) + 1
+    assert sum(line.is_visible() for line in lines.all()) == len(SHOWN_AT_FIRST)
     choose_size(page, 128)
     stylise(page)  # a new curve keeps the choice
     expect(content).to_be_hidden()
+    expect(page.locator("#curve .levels span").last).to_have_text("128 px")
     switch.check()
     expect(content).to_be_visible()
 

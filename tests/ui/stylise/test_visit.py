@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from nst import Costs, Result, Settings, Step
 from nst.images.packed import Packed
 from nst.images.timelapse import Timelapse
 from nst.ui.server.limits import PageLimits
+from nst.ui.stylise import tabs
 from nst.ui.stylise import visits as all_visits
+from nst.ui.stylise.differences import caption
 from nst.ui.stylise.form import RunRequest
 from nst.ui.stylise.picture import BYTES_OF_STEP, Film, Picture, Run
 from nst.ui.stylise.visit import MOST, RUNNING, TABLE, Visit, transitions
@@ -169,6 +173,32 @@ def test_a_closed_tab_frees_its_pictures_within_a_minute_and_a_reload_keeps_them
     clock.now = 60 + GRACE_S
     assert sorted(visits.sweep()) == ["second", "third"]
     assert (visit.nbytes, visit.state, GRACE_S + all_visits.SWEEP_EVERY_S < 60) == (0, "nothing", True)
+
+
+def test_a_tab_that_was_away_too_long_is_told_so_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(tabs, "visits", functools.cache(lambda: Visits(clock)))
+    before = with_pictures(1)
+    tabs.visits().welcome(before, "before")
+
+    def status(came: str) -> str:
+        return tabs.open_tab(Visit(), came, SimpleNamespace(session_hash=f"session {came}")).get("status", "")
+
+    assert status("navigate null") == status("navigate ") == status("") == "", "the first time, or no storage"
+    assert status(f"navigate {before.key}") == "", "a duplicated tab: the pictures are in the other one"
+    tabs.visits().close("before")
+    clock.now = GRACE_S
+    tabs.visits().sweep()
+    assert "over 50 s" in status(f"reload {before.key}")
+
+
+def test_a_caption_says_in_words_what_differs() -> None:
+    def words(**changes: object) -> str:
+        return caption(["/pictures/wave.jpg"], Settings(**changes), Settings())
+
+    assert words() == "wave"
+    assert words(beta=3, original_size=True) == "wave, beta 3, original size yes"
+    assert words(pyramid=False, steps=15) == "wave, 15 steps more", "Continue"
 
 
 def test_pictures_of_an_open_tab_go_after_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
