@@ -17,7 +17,7 @@ from nst import Settings
 from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
 from nst.ui.server import examples
 from nst.ui.stylise import handlers, share
-from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS
+from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, level_mark
 from nst.ui.stylise.form import BRUSHES, run_request
 
 SMALL = {"size": 128, "quality": "draft"}
