@@ -1,8 +1,9 @@
 """The picture that one entry of a style matrix paints alone: G[k, k'] is maximised (Nikulin & Novak 2016, §4).
 
 The natural-looking constraint is that of Olah et al. 2017: the picture is a sum of waves whose amplitude falls with
-their frequency, as in photos, and it is moved by a few pixels before each step. Its contrast is fixed, and then it is
-squeezed into the box (0, 1): with the box alone every pixel ends at 0 or 1.
+their frequency, as in photos, and it is moved by a few pixels before each step. Its energy, the mean squared distance
+of all its values from mid-grey, is fixed, and then it is squeezed into the box (0, 1): with the box alone every pixel
+ends at 0 or 1. A colour that is the same everywhere has energy, too: some channels of the first layers ask for one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from nst.features.extractor import FeatureExtractor
 from nst.images import pictures
 
 SIDE_PX = 128
-STEPS = ((64, 20), (SIDE_PX, 12))  # side in px and number of steps: the coarse picture finds its shapes quickly
+# Block of the network -> sides in px and their numbers of steps: the coarse picture finds its shapes quickly. Fine
+# layers need more steps, which cost them less: each picture takes a few seconds on two cores.
+STEPS = {
+    1: ((64, 20), (SIDE_PX, 60)),
+    2: ((64, 20), (SIDE_PX, 24)),
+    3: ((64, 20), (SIDE_PX, 12)),
+    4: ((64, 20), (SIDE_PX, 12)),
+    5: ((64, 20), (SIDE_PX, 6)),
+}
 SHIFT_PX = 4
 STEP_SIZE = 0.3  # relative to the waves of the start
 CONTRAST = 1.0  # standard deviation before the squeeze, as high as in photos of strong contrast
@@ -47,7 +56,7 @@ def paint_entry(layer: str, k: int, m: int, seed: int = 0) -> Iterator[EntryPict
     waves = torch.randn(1, 3, SIDE_PX, SIDE_PX // 2 + 1, 2, generator=generator)
     waves.requires_grad_()
     optimiser = torch.optim.Adam([waves], lr=STEP_SIZE, betas=(0.8, 0.95))
-    steps = [side for side, count in STEPS for _ in range(count)]
+    steps = [side for side, count in STEPS[int(layer[-3])] for _ in range(count)]
     for number, side in enumerate(steps, start=1):
         picture = _squeezed(waves, side)
         shift = torch.randint(-SHIFT_PX, SHIFT_PX + 1, (2,), generator=generator).tolist()

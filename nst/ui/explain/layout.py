@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ MOUNT = "(window.nstWaiting ||= []).push([element.firstElementChild, '{kind}', a
 RECEIVE = """const give = () => window.nstLesson.receive(props.value);
 watch("value", give);
 give();"""
+LOOKING = "() => {{ document.querySelector('#steps').setAttribute('aria-busy', '{busy}'); }}"  # CSS shows it
 # `#one-lambda` in the address of a link opens that trial, from anywhere on the page.
 LINKS = """document.addEventListener("click", event => {
     if (!event.target.closest?.("a[href$='#one-lambda']")) return;
@@ -51,17 +53,26 @@ def build(first_tab: Components) -> None:
 
 def _connect(tab: Components, opened: gr.Tab, steps: dict[str, gr.Tab]) -> None:
     shown = ("step", "data")
-    tab.call(opened.select, views.show_step, ("step", *ASKED), shown, **LOOKS_AT_PICTURE)
+    _connect_look(tab, opened.select, views.show_step, ("step", *ASKED), shown)
     for step, part in steps.items():
-        tab.call(part.select, partial(views.show_step, step), ASKED, shown, **LOOKS_AT_PICTURE)
+        _connect_look(tab, part.select, partial(views.show_step, step), ASKED, shown)
     for name in ("source", "layer"):
-        tab.call(tab[name].input, views.show_layer, ("step", *ASKED), (*shown, "k", "m"), **LOOKS_AT_PICTURE)
+        _connect_look(tab, tab[name].input, views.show_layer, ("step", *ASKED), (*shown, "k", "m"))
     for name in ("channel_view", "pair_view", "matrix_view"):
-        tab.call(tab[name].input, views.choose, ("step", *ASKED), ("data", "kind", "k", "m"), **LOOKS_AT_PICTURE)
+        _connect_look(tab, tab[name].input, views.choose, ("step", *ASKED), ("data", "kind", "k", "m"))
     tab.call(steps["know"].select, studies.show_shipped, ("photo", "style"), ("textures", "contents"), **SMALL_WORK)
     tab.call(tab["make_file"].click, views.make_file, ASKED, ("file",), **LOOKS_AT_PICTURE)
     script = "\n".join((HERE / "lesson" / f"{name}.js").read_text() for name in SCRIPTS)
     gr.on(None, None, None, js=f"() => {{ {script} {LINKS} }}", **IN_BROWSER)
+
+
+def _connect_look(
+    tab: Components, trigger: Callable, handler: Callable, inputs: Sequence[str], outputs: Sequence[str]
+) -> None:
+    """Call a handler that looks at a picture; the steps say so when it takes longer than a moment."""
+    trigger(None, js=LOOKING.format(busy="true"), **IN_BROWSER)
+    over = tab.call(trigger, handler, inputs, outputs, **LOOKS_AT_PICTURE)
+    over.then(None, js=LOOKING.format(busy="false"), **IN_BROWSER)
 
 
 def _choices() -> Components:
@@ -170,7 +181,7 @@ def _try(tab: Components) -> None:
         with gr.Tab("Paint an entry", elem_id="try-entry"):
             _text(
                 r"What would one entry alone paint? From noise, $G^{[l]}_{kk'}$ of the pair of step 2 is made as large "
-                r"as a picture of fixed contrast allows (Nikulin & Novak 2016)."
+                r"as a picture of fixed energy allows (Nikulin & Novak 2016)."
             )
             _study(tab, "entries", "Paint this entry", studies.paint_entries, ASKED, studies.shipped_entries(), 4)
         with gr.Tab("Guess first", elem_id="try-guess"):

@@ -106,8 +106,15 @@ def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(opened: Page, loo
     expect(view.locator(".readout")).to_contain_text(f"k = {k}, k' = {m}")
     ticks = view.locator(".ticks span").all_inner_texts()
     assert ticks[-1].replace(" ", "")[:3] == f"{entries.max():.1e}"[:3], "the bar ends at the largest entry"
+    expect(page.locator("#steps")).to_have_attribute("aria-busy", "false")
+    page.evaluate(
+        """() => new MutationObserver(seen => (window.busy = seen.map(() => steps.getAttribute("aria-busy"))))
+            .observe(document.querySelector("#steps"), { attributeFilter: ["aria-busy"] })"""
+    )
     view.locator("select").first.select_option("correlation")
     expect(view.locator(".small")).to_contain_text("from -1 to 1", timeout=WAIT_MS)
+    assert page.evaluate("() => window.busy !== undefined"), "a waiting sign for what takes a moment"
+    expect(page.locator("#steps")).to_have_attribute("aria-busy", "false")
 
 
 def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
@@ -129,6 +136,9 @@ def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
             found = Axe().run(page, "#style-tab").response["violations"]
             serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
             assert serious == [], step
+        face = page.locator(f"#view-{step} .face").first
+        if face.count():
+            assert face.bounding_box()["y"] < PHONE["height"] / 2 + 60, f"what {step} asks for is seen at once"
     page.locator("#view-toy input").first.fill("5")
     assert page.locator("#view-toy [data-entry='00']").inner_text() == str(25 + 9 + 1 + 9)
     page.locator("#view-toy button").first.click()
@@ -154,7 +164,7 @@ def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(opened: Page) -
 def test_an_entry_is_painted_live(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     from nst.explain import entry_picture
 
-    monkeypatch.setattr(entry_picture, "STEPS", ((64, 6),))
+    monkeypatch.setattr(entry_picture, "STEPS", dict.fromkeys(entry_picture.STEPS, ((64, 6),)))
     open_step(page, "try")
     page.locator("#try-entry-button").click()
     expect(page.locator("#entries img")).to_have_count(4, timeout=WAIT_MS)
