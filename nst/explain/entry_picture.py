@@ -49,9 +49,12 @@ class EntryPicture:
 def paint_entry(layer: str, k: int, m: int, seed: int = 0) -> Iterator[EntryPicture]:
     """Maximise G[k, m] of a layer, m = k for a channel alone; yields previews, the finished picture last.
 
-    The logarithm is maximised, because G grows with the fourth power of the contrast and its gradient with it.
+    The logarithm is maximised, because G grows with the fourth power of the contrast and its gradient with it. Where
+    both channels do not fire together anywhere, as on noise in the deepest layers, G has no gradient: then their values
+    before the ReLU are raised.
     """
-    extractor = FeatureExtractor((layer,), replicate_edges=True)
+    convolution = layer.replace("relu", "conv")
+    extractor = FeatureExtractor((convolution,), replicate_edges=True)
     generator = torch.Generator().manual_seed(seed)
     waves = torch.randn(1, 3, SIDE_PX, SIDE_PX // 2 + 1, 2, generator=generator)
     waves.requires_grad_()
@@ -60,10 +63,10 @@ def paint_entry(layer: str, k: int, m: int, seed: int = 0) -> Iterator[EntryPict
     for number, side in enumerate(steps, start=1):
         picture = _squeezed(waves, side)
         shift = torch.randint(-SHIFT_PX, SHIFT_PX + 1, (2,), generator=generator).tolist()
-        found = extractor(picture.roll(shift, (2, 3)))[layer]
-        entry = mean_entry(found, k, m)
+        found = extractor(picture.roll(shift, (2, 3)))[convolution]
+        entry = mean_entry(found.relu(), k, m)
         optimiser.zero_grad()
-        (-(entry + 1e-6).log()).backward()
+        (-entry.log() if entry > 0 else -found[:, [k, m]].mean()).backward()
         optimiser.step()
         if number % FRAMES_EVERY == 0 or number == len(steps):
             shown = pictures.to_picture(_squeezed(waves.detach(), SIDE_PX))
