@@ -16,7 +16,7 @@ from PIL import Image
 from nst import Settings
 from nst.cache import BoundedCache
 from nst.explain import activation_file, channels, positions
-from nst.explain.compare import compare
+from nst.explain.compare import Comparison, compare
 from nst.explain.look import STYLE_LAYERS, Look, look_at
 from nst.images import pictures
 from nst.ui.explain import payloads
@@ -128,9 +128,15 @@ def _look(picture: Picture, layer: str) -> Look:
 def _cost(asked: Asked) -> Payload:
     chosen = [picture_of(source, asked.photo, asked.style, asked.visit) for source in ("photo", "style", "result")]
     settings = painted.request.settings if (painted := asked.visit.usable()) else Settings()
-    key = (*map(_key, chosen), settings.style_scale, settings.pooling, asked.layer in STYLE_LAYERS or asked.layer)
-    layers = STYLE_LAYERS if asked.layer in STYLE_LAYERS else (*STYLE_LAYERS, asked.layer)
-    return payloads.cost(COMPARISONS.get(key, lambda: compare(*chosen, settings, layers)), asked.layer)
+    key = (*map(_key, chosen), settings.style_scale, settings.pooling)
+
+    def compared(*layers: str) -> Comparison:
+        return COMPARISONS.get((*key, layers), lambda: compare(*chosen, settings, layers))
+
+    found = compared(*STYLE_LAYERS)
+    if asked.layer not in STYLE_LAYERS:  # the five are there already; only this one is computed
+        found = Comparison({**found.layers, **compared(asked.layer).layers})
+    return payloads.cost(found, asked.layer)
 
 
 def _shuffle(asked: Asked) -> Payload:
