@@ -142,9 +142,11 @@ class Visitor:
             assert time.monotonic() < deadline, why
             self.page.wait_for_timeout(100)
         own = self.own()
-        rested = not own.running
+        rested, number = not own.running, own.number
         self.page.wait_for_timeout(200)
-        if rested:  # else the run may end at this moment
+        if own.number != number:
+            self.agrees()  # with the run that the last click began: it has just reached the server
+        elif rested:  # else the run may end at this moment
             why = self.disagreement()
             assert why == "", f"later {why}"
 
