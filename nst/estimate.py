@@ -25,7 +25,9 @@ from nst.transfer import stylise
 
 # Kind of device -> longer side, px, of the measured run and its number of steps; the first ones warm up.
 MEASURED = {"cpu": (128, 6), "cuda": (512, 40)}
-EXTRA_STEPS = 2  # time to compute a level's targets and the cost of its first picture, in units of a step
+# Time of a level besides its steps, in units of a step: its targets and the gradient of its first picture, less the
+# gradient that the last step does without.
+EXTRA_STEPS = 1
 # Kind of device -> fixed time of a step and of a level, as the number of pixels that take as long. On a GPU that is the
 # time to start a step's kernels, and to capture the step once as a graph (measured on an H200).
 FIXED_PX = {"cpu": (STEP_OVERHEAD_PX, 0), "cuda": (180_000, 10_000_000)}

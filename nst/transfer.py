@@ -170,7 +170,7 @@ class _Run:
         job, settings, clock, first = self.job, self.job.settings, self.clock, len(self.history)
         objective, average, notes = self._objective(level, tile_bytes), _Average(settings.averaging), set()
         begin = objective.begun(job.at_size(self.image, (level.height, level.width)))
-        evaluations = minimise(objective, begin, level.steps, job.optimiser(level))
+        evaluations = minimise(objective, begin, level.steps, job.optimiser(level), objective.costs)
         del begin  # the minimisation has a copy; this one may be large
         for taken, evaluation in enumerate(evaluations, start=1):
             self.image, terms = average.add(evaluation.image), evaluation.terms
@@ -178,7 +178,7 @@ class _Run:
             if ended in ("completed", "plateau") and not evaluation.moved:
                 ended = _why_still(objective, evaluation.image)
             if ended and settings.averaging:
-                terms = objective(self.image)[0].tolist()  # the cost of what is shown
+                terms = objective.costs(self.image).tolist()  # the cost of what is shown
             self.history.append(clock.tick(dict(zip(objective.names, terms, strict=True)), level))
             if ended:
                 clock.skip(level, level.steps - taken)

@@ -41,6 +41,17 @@ class Objective:
             (gradient,) = torch.autograd.grad(terms["total"], pixels)
         return torch.stack([terms[name].detach() for name in self.names]), gradient.contiguous()
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def costs(self, image: Tensor) -> Tensor:
+        """The terms of a call alone, in a third of its time: sRGB (1, 3, H, W) in [0, 1] -> (K)."""
+        with true_float32(image):
+            terms = self._terms_without_gradient(image.clone())  # a clone: as in a call
+        return torch.stack([terms[name] for name in self.names])
+
+    def _terms_without_gradient(self, image: Tensor) -> dict[str, Tensor]:
+        return self.terms(image)
+
     def terms(self, image: Tensor) -> dict[str, Tensor]:
         """sRGB (1, 3, H, W) in [0, 1] -> the terms by name, as scalars."""
         composed, targets = self.composed(image), self.targets

@@ -46,6 +46,12 @@ class TiledObjective(Objective):
             gradient = self.painted(gradient)  # a projection is its own adjoint
         return torch.stack([terms[name].detach() for name in self.names]), gradient
 
+    def _terms_without_gradient(self, image: Tensor) -> dict[str, Tensor]:
+        composed, sums = self.composed(image), _SumsOverTiles(self)
+        TilePasses(self.extractor, self.tile_bytes).forward(composed, sums.add)
+        malloc.trim()
+        return sums.terms(costs.total_variation(composed))
+
 
 class _SumsOverTiles:
     """What the forward pass adds up, and what the backward pass sends back: the derivatives of J by these sums."""

@@ -64,11 +64,18 @@ class Optimiser(Protocol):
 Make = Callable[[Tensor, int], Optimiser]  # makes an optimiser for a picture (1, 3, H, W) and a number of steps
 
 
-def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Make = "lbfgs") -> Iterator[Evaluation]:
+def minimise(
+    evaluate: Evaluate,
+    image: Tensor,
+    steps: int,
+    optimiser: str | Make = "lbfgs",
+    costs: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[Evaluation]:
     """Yield the evaluation of the picture after each of `steps` steps.
 
     `image` is sRGB (1, 3, H, W) in [0, 1]. `evaluate` is called once for it and once per step, so that cost and picture
     always belong together. `optimiser` is a name in `OPTIMISERS`, or a function of picture and steps that makes one.
+    `costs` gives the terms alone: the last step needs no gradient, unless steps are recorded.
     On CUDA the device works up to `STEPS_AHEAD` steps ahead of what is yielded. Raises `DivergedError` when no finite
     step is found.
     """
@@ -81,7 +88,10 @@ def minimise(evaluate: Evaluate, image: Tensor, steps: int, optimiser: str | Mak
     taken = retries = 0
     while taken < steps:
         while len(queued) <= ahead and taken + len(queued) < steps:
-            take()
+            if costs and not steps_are_recorded(device) and taken + 1 == steps:
+                state.last_step(costs)
+            else:
+                take()
             queued.append(_Snapshot(state))
         failure = getattr(take, "failure", None)
         slower = failure and f"more slowly: {failure}"
@@ -115,7 +125,14 @@ class _Minimisation:
     def step(self) -> None:
         """Take one step. When its result is not finite, keep the picture and set the terms to NaN."""
         trial = self.method.propose(self.image, self.gradient)
-        terms, gradient = self.evaluate(trial)
+        self._accept(trial, *self.evaluate(trial))
+
+    def last_step(self, costs: Callable[[Tensor], Tensor]) -> None:
+        """`step` without the gradient of its result, which only a further step would need."""
+        trial = self.method.propose(self.image, self.gradient)
+        self._accept(trial, costs(trial), torch.zeros_like(trial))
+
+    def _accept(self, trial: Tensor, terms: Tensor, gradient: Tensor) -> None:
         gradient = gradient * self.scale
         finite = _is_finite(trial, terms, gradient)
         moved = torch.maximum(self.moved, (trial != self.image).any())

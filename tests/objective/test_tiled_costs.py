@@ -189,3 +189,14 @@ def test_it_is_called_in_any_mode_and_leaves_the_picture_alone(mode, photo, styl
     assert torch.equal(gradient, again)
     assert torch.allclose(gradient, expected, atol=1e-5 * expected.abs().max().item())
     assert not image.requires_grad
+
+
+@BOTH
+@pytest.mark.parametrize("tiled", [False, True])
+def test_costs_alone_are_those_that_come_with_a_gradient(photo, style, statistic: str, tiled: bool) -> None:
+    given = {"statistic": statistic, "total_variation": 3.0}
+    objective = pair(Inputs(tensor(photo), (tensor(style),)), **given)[tiled]
+    image = mixture(photo, style)
+    with torch.inference_mode():
+        alone, (terms, _) = objective.costs(image), objective(image)
+    assert torch.allclose(alone, terms, rtol=1e-6)

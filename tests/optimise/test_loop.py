@@ -488,3 +488,32 @@ def test_steps_that_change_nothing_say_so(start: float, slope: float, moved: boo
 
     found = list(minimise(evaluate, torch.full((1, 3, 16, 16), start), 3, optimiser))
     assert [evaluation.moved for evaluation in found] == [moved] * 3
+
+
+@BOTH
+@pytest.mark.parametrize("steps", [1, 7])
+def test_the_last_step_needs_costs_alone_and_ends_with_the_same_picture(optimiser: str, steps: int) -> None:
+    start, seen, seen_alone = torch.full(SHAPE, 0.5), [], []
+
+    def costs(image: Tensor) -> Tensor:
+        seen_alone.append(image)
+        return waves(image)[None]
+
+    *_, usual = minimise(evaluator(waves), start, steps, optimiser)
+    *_, last = minimise(evaluator(waves, seen), start, steps, optimiser, costs)
+    assert torch.equal(last.image, usual.image)
+    assert last.terms == usual.terms
+    assert (len(seen), len(seen_alone)) == (steps, 1)
+
+
+def test_a_last_step_without_finite_costs_is_taken_again_and_smaller() -> None:
+    tried: list[Tensor] = []
+
+    def costs(image: Tensor) -> Tensor:
+        tried.append(image)
+        return waves(image)[None] * (1 if len(tried) > 1 else torch.nan)
+
+    *_, last = minimise(evaluator(waves), torch.full(SHAPE, 0.5), 3, costs=costs)
+    assert len(tried) == 2
+    assert last.cost == waves(tried[1]).item()
+    assert "smaller steps" in last.note
