@@ -15,7 +15,7 @@ from nst import recipe
 from nst.events import Finished, Result, Step
 from nst.images import pictures
 from nst.images.decode import on_white
-from nst.objective.targets import StyleCache
+from nst.objective.targets import kept_styles
 from nst.schedule import Level, plan
 from nst.setting_kinds import Blend, Layers, Switch
 from nst.settings import CHOICES, KINDS, QUALITIES, STYLE_LAYER_WORDS, Settings, read_value, write_value
@@ -150,10 +150,9 @@ class Grid:
 
     def paint(self) -> Iterator[Painted]:
         """Paint all cells, one after the other. Closing it ends the run."""
-        style_cache = StyleCache()  # a style is measured once for all cells that show it at the same size
         for cell in self.cells():
             events = stylise_events(
-                self.photo, self.styles, cell.settings, masks=self.masks, start=self.start, memo=style_cache
+                self.photo, self.styles, cell.settings, masks=self.masks, start=self.start, memo=kept_styles()
             )
             for event in events:
                 match event:

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from multiprocessing import connection, resource_tracker
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ from nst.events import curve_csv
 from nst.features import weights
 from nst.images import encode
 from nst.memory import OutOfMemoryError
-from nst.objective.targets import StyleCache
+from nst.objective.targets import kept_styles
 from nst.settings import Settings
 
 CORES = 2  # for each worker on the CPU
@@ -74,7 +74,7 @@ def paint(task: Task, device: str = "auto") -> Outcome:
         by_kind[name.split()[0]].append(content)
     (photo,), styles, masks, (*_, start) = by_kind.values()
     try:
-        result = stylise(photo, styles, settings, masks=masks, start=start, memo=_style_cache())
+        result = stylise(photo, styles, settings, masks=masks, start=start, memo=kept_styles())
         text = None
         if encode.FORMATS[task.format].keeps_text:
             text = recipe.text(recipe.Recipe.of(result, recipe.fingerprints(photo, styles, masks, start)))
@@ -84,12 +84,6 @@ def paint(task: Task, device: str = "auto") -> Outcome:
         return Outcome(error=str(error) if known else f"{type(error).__name__}: {error}")
     facts = dataclasses.asdict(recipe.Recipe.of(result, task.inputs))
     return Outcome(file, curve_csv(result.history), {**facts, "seconds": round(result.seconds, 3)})
-
-
-@cache
-def _style_cache() -> StyleCache:
-    """The style statistics that this process has computed, kept for its next pictures."""
-    return StyleCache()
 
 
 def ready(backbone: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import torch
@@ -25,14 +26,7 @@ from nst.settings import Settings
 # A photo with a smaller share of the style's content energy has next to no content. Real photos have 0.15 and more at
 # 384 px, 0.07 at any layer. A flat one has 0.005: divided by that, any stroke would cost more than it is worth.
 LEAST_CONTENT = 1 / 16
-MOST_STYLES_KEPT = 32  # style pictures at one size; the style matrices of the five layers take 2.3 MB
-
-
-class StyleCache(BoundedCache):
-    """What was measured on style pictures, for runs that share some: in a batch all photos often have one style."""
-
-    def __init__(self) -> None:
-        super().__init__(MOST_STYLES_KEPT)
+STYLES_BYTES = 2**26  # a style picture at one size takes 2.3 MB, the style matrices of the five layers
 
 
 @dataclass(frozen=True)
@@ -41,6 +35,24 @@ class StyleMeasures:
 
     statistics: Mapping[str, Any]  # style layer -> measure
     content_energy: Mapping[str, float]  # content layer -> J_content(S, 0); 0 without `balance`
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the statistics."""
+        return sum(_bytes(measure) for measure in self.statistics.values())
+
+
+class StyleCache(BoundedCache):
+    """What was measured on style pictures, for runs that share some: in a batch all photos often have one style."""
+
+    def __init__(self) -> None:
+        super().__init__(STYLES_BYTES, lambda measures: measures.bytes)
+
+
+@cache
+def kept_styles() -> StyleCache:
+    """What this process has measured on style pictures, for its next runs."""
+    return StyleCache()
 
 
 @dataclass(frozen=True)
@@ -237,6 +249,12 @@ def _regions(
         if amount > 0:
             members, weights = [styles[index].statistics for index in group], [blend[index] for index in group]
             yield Region.of(members, weights, part, amount / sum(amounts), zeros, extractor, settings)
+
+
+def _bytes(measure: Any) -> int:
+    """Memory of a measure: a tensor, or a dataclass of tensors."""
+    parts = [measure] if isinstance(measure, Tensor) else [getattr(measure, part.name) for part in fields(measure)]
+    return sum(part.nbytes for part in parts)
 
 
 def _blend(settings: Settings, styles: int) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from nst.features.extractor import FeatureExtractor
 from nst.images import masks, pictures
 from nst.objective import targets
 from nst.objective.objective import Objective
+from nst.objective.statistics import STATISTICS
 from nst.objective.targets import StyleCache, StyleMeasures, Targets, content_divisor
 from nst.objective.tiled import TiledObjective
 from nst.scaled_pictures import Inputs
@@ -154,6 +155,17 @@ def test_a_style_is_measured_once_per_size_and_the_picture_stays_the_same(photo,
     expected = [nst.stylise(content, style, QUICK).image.tobytes() for content in (photo, other)]
     assert [nst.stylise(content, style, QUICK, memo=memo).image.tobytes() for content in (photo, other)] == expected
     assert len(measured) == 3, "two without a cache, one for both photos with it"
+
+
+@pytest.mark.parametrize("statistic", list(STATISTICS))
+def test_a_kept_style_counts_with_the_memory_of_its_statistics(style, statistic: str) -> None:
+    memo, chosen = StyleCache(), Settings(size=48, statistic=statistic)
+    with torch.no_grad():
+        measurer = targets._Measurer(extractor_of(chosen), chosen, None, memo)
+        measurer.style(pictures.to_tensor(style.resize((48, 36))), None, 1.0)
+    matrices = sum(channels**2 for channels in (64, 128, 256, 512, 512))
+    means = sum((64, 128, 256, 512, 512)) if statistic == "wasserstein" else 0
+    assert memo.size == 4 * (matrices + means)
 
 
 @pytest.mark.parametrize(

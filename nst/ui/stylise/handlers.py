@@ -15,6 +15,7 @@ import gradio as gr
 from nst import Event, Started, stylise_events
 from nst.features.weights import WeightsError
 from nst.memory import OutOfMemoryError
+from nst.objective.targets import kept_styles
 from nst.settings import QUALITIES
 from nst.ui.server.devices import on_free_device
 from nst.ui.server.events import Updates
@@ -84,7 +85,7 @@ def stylise(
         lambda_relu5_1: Weight of layer relu5_1 (motifs).
         content_layer: The layer whose activations hold the content, such as relu4_2.
         size: Longer side of the result in pixels.
-        quality: draft, balanced or fine.
+        quality: sketch, draft, balanced or fine.
         optimiser: lbfgs or adam.
         init: Start from content, coloured, noise or style.
         total_variation: Weight of the smoothing term.
@@ -213,7 +214,8 @@ def _for_visitor(
 def run_events(device: str, request: RunRequest) -> Iterator[Event]:
     """The run that was asked for, on a device. In a forked process where there is ZeroGPU."""
     settings = dataclasses.replace(request.settings, device=device)
-    yield from stylise_events(request.photo, request.styles, settings, masks=request.masks, start=request.start)
+    given = {"masks": request.masks, "start": request.start, "memo": kept_styles()}
+    yield from stylise_events(request.photo, request.styles, settings, **given)
 
 
 def with_sentences(stream: Iterator[Updates]) -> Iterator[Updates]:

@@ -20,6 +20,7 @@ import nst
 from nst import Settings, recipe
 from nst.images import pictures
 from nst.images.packed import Packed
+from nst.objective import targets
 from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
 from nst.ui.server import examples, uploads
 from nst.ui.stylise import after_run, gallery, handlers, share, status_text
@@ -69,6 +70,16 @@ def test_closing_the_handler_closes_the_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert not closed
     frames.close()
     assert closed
+
+
+def test_a_second_run_of_the_page_measures_no_style_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, usual = [], targets._Measurer._measure_style
+    monkeypatch.setattr(targets._Measurer, "_measure_style", lambda *asked: measured.append(1) or usual(*asked))
+    targets.kept_styles().clear()
+    photo, style, _, _ = examples.first_sight()
+    for _ in range(2):
+        list(handlers.stylise(photo, style, 1, 10, *[0.2] * 5, "relu4_2", 64, "sketch", "lbfgs", "content", 0, 0))
+    assert len(measured) == 1
 
 
 def test_the_curve_has_every_series_from_the_first_step_on() -> None:
