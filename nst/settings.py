@@ -21,6 +21,7 @@ BLOCKS: dict[str, tuple[int, ...]] = {
 
 # Quality -> optimiser steps on the coarsest level, on each level between, and on the level of the final size.
 QUALITIES: dict[str, tuple[int, int, int]] = {
+    "sketch": (6, 2, 3),
     "draft": (20, 15, 8),
     "balanced": (40, 30, 20),
     "fine": (80, 60, 40),
@@ -29,7 +30,8 @@ QUALITIES: dict[str, tuple[int, int, int]] = {
 # Field -> its legal values, each with the words that the page shows beside it.
 CHOICES: dict[str, dict[str, str]] = {
     "quality": {
-        "draft": "a quick look",
+        "sketch": "a first look: a sixth of the work of balanced",
+        "draft": "a closer look: less than half the work of balanced",
         "balanced": "good strokes in reasonable time",
         "fine": "twice the steps, crisper detail",
     },

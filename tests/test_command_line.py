@@ -178,7 +178,7 @@ def test_settings_come_back_from_the_command_line(settings: Settings) -> None:
         (["--size", "big"], "size='big' cannot be read; write a whole number from 32 to 8192 px"),
         (["--size", "9000"], "size=9000 px is over the limit of 8192 px; choose a smaller size"),
         (["--alpha", "0,5"], "alpha='0,5' cannot be read; write a number from 0 to 1000000"),
-        (["--quality", "best"], "quality='best' is not known; choose from draft, balanced, fine"),
+        (["--quality", "best"], "quality='best' is not known; choose from sketch, draft, balanced, fine"),
         (["--lambda", "relu1_1=much"], "'relu1_1=much' cannot be read; write layers and their weights, such as relu"),
         (["--blend", "1", "two"], "style_blend='1,two' cannot be read; write 1 to 4 numbers, one per style"),
         (["--seed", "1" * 65], "cannot be read; write at most 64 characters"),

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -118,3 +119,17 @@ def test_original_size_over_the_limit_is_refused(photo, style, monkeypatch: pyte
         nst.stylise_events(photo.resize((1550, 1000)), style, quick(original_size=True))
     nst.stylise_events(photo.resize((1550, 1000)), style, quick()).close()
     nst.stylise_events(photo.resize((1500, 1000)), style, quick(original_size=True)).close()
+
+
+@pytest.mark.parametrize(("detail", "expected"), [(0.0, 0.01), (0.05, 0.05), (0.3, 0.1)])
+def test_a_short_level_begins_with_a_step_as_long_as_the_style_s_detail_is_strong(detail, expected, photo) -> None:
+    """A chessboard of 0.5 +- `detail` is grey at half its size: it loses exactly that RMS."""
+    y, x = np.mgrid[0:64, 0:64]
+    board = np.round(255 * (0.5 + detail * (-1.0) ** (x + y))).astype(np.uint8)
+    style = Image.fromarray(np.stack([board] * 3, axis=-1))
+    run = job.Job.of(photo, [style], Settings(size=64, steps=3, pyramid=False), [], None)
+    method = run.optimiser(run.levels[0])(torch.zeros(1, 3, 48, 64), 3)
+    assert float(method.first_rms) == pytest.approx(expected, rel=0.1)
+    assert float(method.cap_rms) >= float(method.first_rms)
+    longer = dataclasses.replace(run.levels[0], steps=job.FEW_STEPS)
+    assert run.optimiser(longer)(torch.zeros(1, 3, 48, 64), job.FEW_STEPS).first_rms == pytest.approx(0.02)

@@ -56,7 +56,7 @@ class BoxLBFGS:
         self.lengths: Tensor | None = None  # (1, 1, H, W): factors of the step length
         self.scale = like.new_zeros(())  # of the initial inverse Hessian, from the newest pair; 0: none yet
         self.first_rms = like.new_tensor(first_rms)  # of the first step, in units of the pixel range
-        self.cap_rms = like.new_tensor(0.05)  # of any step
+        self.cap_rms = like.new_tensor(max(0.05, first_rms))  # of any step
 
     def propose(self, image: Tensor, gradient: Tensor) -> Tensor:
         """The next picture (1, 3, H, W) in [0, 1] from this one and the gradient of its cost."""
