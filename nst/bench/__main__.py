@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
-from nst.bench import engine, figure, ghosts, many, size, visitor
+from nst.bench import engine, figure, ghosts, many, qualities, size, visitor
 from nst.bench.engine import Row
 from nst.device import choose_device
 
@@ -31,6 +31,7 @@ SECTIONS: dict[str, Section] = {
     "crews": many.crews,
     "tiles": size.tiles,
     "ghosts": ghosts.ghosts,
+    "qualities": qualities.qualities,
 }
 QUICK_SECTIONS = ("step", "quality")
 QUICK_RATIO = 5.0  # far below the measured ratios: it catches a regression, and does not fail on a busy machine
