@@ -203,7 +203,7 @@ def test_a_run_paints_with_the_guide_and_reports_its_costs(photo) -> None:
     )
     layers = [one.history[0].style_layers for one in (guided, plain)]
     assert layers[0]["relu5_1"] != layers[1]["relu5_1"]
-    assert layers[0]["relu1_1"] == pytest.approx(layers[1]["relu1_1"], rel=0.05)
+    assert layers[0]["relu1_1"] == pytest.approx(layers[1]["relu1_1"], rel=0.15)  # after the same long first step
 
 
 def test_shallow_layers_alone_need_no_guide(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
