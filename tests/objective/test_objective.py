@@ -252,11 +252,11 @@ def test_style_scale_keeps_its_proportion_on_every_level(photo, style) -> None:
 
 
 def test_style_is_never_scaled_beyond_the_limit_nor_below_what_the_network_sees(photo, style) -> None:
-    (large,) = Inputs.of(photo, [style], Settings(size=1200, style_scale=4.0), CPU).paintings
+    strip, thin = photo.resize((400, 40)), style.resize((160, 20))
+    (large,) = Inputs.of(strip, [thin], Settings(size=1200, style_scale=4.0), CPU).paintings
     assert max(large.shape) == LIMITS.style_size
-    (larger,) = Inputs.of(photo, [style.resize((400, 40))], Settings(size=5000, style_scale=2.0), CPU).paintings
+    (larger,) = Inputs.of(strip, [thin], Settings(size=5000, style_scale=2.0), CPU).paintings
     assert max(larger.shape) == 5000
-    thin = style.resize((160, 20))
     (small,) = Inputs.of(photo, [thin], Settings(size=32, style_scale=0.25), CPU).paintings
     assert tuple(small.shape[-2:]) == (16, 128)
 
