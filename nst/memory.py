@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from nst.features.layers import kernel_elements
+from nst.objective import recurrence
 from nst.objective.tiles import CHANNELS, MIB, Stretch, budget_of, stretches
 from nst.optimise.lbfgs_pairs import CHUNK, pairs_for
 from nst.settings import LIMITS, QUALITIES, Settings, layer_names
@@ -31,6 +32,8 @@ STORED_MIB = 165  # weights as stored, and what the library loads for the first 
 REMEMBERED = 0.9
 GAPS, MOST_GAPS_MIB = 0.8, 250
 REMEMBERED_IN_TILES = 2.3  # gaps included
+# Activations of the first block that measuring the guide of a style picture leaves behind, gaps included, fitted too.
+GUIDE_MAPS = 5
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -111,6 +114,7 @@ def memory_mib(
     resting = PICTURES * picture + paintings + _optimiser_bytes(settings, pixels)
     resting += STORED_MIB * MIB + _placed_bytes(path, dtype)
     resting += sum(_grid_bytes(layer, dtype) for layer in settings.content_layers) * pixels
+    resting += _guide_bytes(settings, dtype)
     if tile_bytes is None:
         remembered = Stretch(path, 1).bytes_per_px(dtype.itemsize) * pixels
         return (resting + REMEMBERED * remembered + min(GAPS * remembered, MOST_GAPS_MIB * MIB)) / MIB
@@ -133,6 +137,16 @@ def _placed_bytes(path: Sequence[str], dtype: torch.dtype) -> float:
     """Of the kernels, which the first run makes and `nst.features.extractor` keeps: later ones find them there."""
     widths = [3, *(CHANNELS[int(name[4]) - 1] for name in path if name.startswith("conv"))]
     return sum(kernel_elements(before, after, dtype) * dtype.itemsize for before, after in pairwise(widths))
+
+
+def _guide_bytes(settings: Settings, dtype: torch.dtype) -> float:
+    """Of measuring what recurs in a style picture: kernels that the run itself does not need, and activations."""
+    if settings.style_parts == "all":
+        return 0
+    names = layer_names(settings.backbone)
+    whole, path = names[: 1 + names.index(recurrence.LAYER)], path_of(settings)
+    kernels = max(0, _placed_bytes(whole, dtype) - _placed_bytes(path, dtype))
+    return kernels + GUIDE_MAPS * CHANNELS[0] * dtype.itemsize * 0.75 * recurrence.LONGER_PX**2  # 4:3, as above
 
 
 def _grid_bytes(layer: str, dtype: torch.dtype) -> float:

@@ -17,18 +17,20 @@ from nst.features.extractor import FeatureExtractor, smallest_side
 from nst.images import masks, pictures
 from nst.settings import Settings
 
-LAYER = "relu5_1"  # where likeness is measured
+# Where likeness is measured. Deep enough that a position sees a thing as a whole, such as an eye with its brow, whose
+# parts recur; a shallower layer also takes one large swirl, made of strokes that recur, for a thing.
+LAYER = "relu5_3"
 FROM_STRIDE = 8  # px between positions: the guide is used in blocks 4 and 5; strokes are taken from the whole picture
 # Likeness is measured at one size, whatever the level: at a smaller one a thing has too few positions, at a larger one
 # it falls into parts, such as edges, that recur elsewhere. It also bounds the positions, which are compared in pairs.
 LONGER_PX = 256
 # Shares of the longer side. Nearer than the first, positions are alike because they show the same thing; places nearer
 # to each other than the second count as one.
-FAR, APART = 0.25, 0.15
+FAR, APART = 0.2, 0.15
 PLACES = 3  # far away, that must show something alike: with one, a pair of eyes recurs
 TYPICAL = 0.9  # quantile of likeness in a picture, to which its positions are compared
 LEAST_TYPICAL = 0.2  # cosine; where even this is less, next to nothing recurs
-LOW, HIGH = 0.3, 0.6  # of the typical likeness, between which the guide rises from 0 to 1
+LOW, HIGH = 0.35, 0.55  # of the typical likeness, between which the guide rises from 0 to 1
 LEAST_SHARE = 0.3  # of the picture that the guide must keep on average: if less recurs, it is mixed with ones
 MOST_GUIDES_KEPT = 64  # of 1 KB each
 DARKEST = 0.12  # brightness, on the page, of what is left out
@@ -39,13 +41,13 @@ kept_guides = BoundedCache(MOST_GUIDES_KEPT)
 def likeness(a: Tensor, visible: Tensor) -> Tensor:
     """How much each position of a layer is like places far away: (1, C, h, w), bool (1, 1, h, w) -> (h, w).
 
-    The cosine of activations, smoothed over 3 x 3 positions and centred, with those of the `PLACES`-th best place, each
-    place apart from the better ones. NaN where a position is not visible or has fewer places far away.
+    The cosine of activations, centred, with those of the `PLACES`-th best place, each place apart from the better ones.
+    NaN where a position is not visible or has fewer places far away.
     """
     height, width = a.shape[-2:]
     shown = visible.flatten()
-    smooth = F.avg_pool2d(F.pad(a.float(), (1, 1, 1, 1), mode="replicate"), 3, 1).flatten(2)[0].T  # (hw, C)
-    rows = F.normalize(smooth - smooth[shown].mean(0), dim=1)
+    flat = a.float().flatten(2)[0].T  # (hw, C)
+    rows = F.normalize(flat - flat[shown].mean(0), dim=1)
     ys, xs = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     at = torch.stack([ys.flatten(), xs.flatten()], 1).to(a.device, torch.float32) / max(height, width)
     distances, cosines = torch.cdist(at, at), rows @ rows.T  # (hw, hw)
