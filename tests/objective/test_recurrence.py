@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -179,26 +179,37 @@ def test_targets_in_tiles_are_those_of_the_whole(statistic: str, photo) -> None:
     assert tiled.energies == pytest.approx(whole.energies, rel=1e-4)
 
 
+@pytest.fixture
+def alone(photo, monkeypatch: pytest.MonkeyPatch) -> Callable[[Image.Image], dict[str, torch.Tensor]]:
+    """The targets of one style without others, with a guide that no other style has left in the cache."""
+
+    def targets(style: Image.Image) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr(recurrence, "kept_guides", BoundedCache(1))
+        return inputs_and_targets(photo, [style], SETTINGS)[2].regions[0].targets
+
+    return targets
+
+
 @pytest.mark.parametrize("blend", [(1.0, 3.0), (2.0, 0.0)], ids=str)
-def test_blended_styles_have_a_guide_each(blend: tuple[float, float], photo, style) -> None:
+def test_blended_styles_have_a_guide_each(blend: tuple[float, float], photo, style, alone) -> None:
     two = [wall([(128, 128)]), style]
     chosen = Settings(**{**vars(SETTINGS), "style_blend": blend})
     blended = inputs_and_targets(photo, two, chosen)[2].regions[0].targets
-    alone = [inputs_and_targets(photo, [one], SETTINGS)[2].regions[0].targets for one in two]
+    each = [alone(one) for one in two]
     for layer in DEEP:
-        wanted = sum(w * one[layer] for w, one in zip(blend, alone, strict=True)) / sum(blend)
+        wanted = sum(w * one[layer] for w, one in zip(blend, each, strict=True)) / sum(blend)
         assert torch.allclose(blended[layer], wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_each_region_has_its_style_with_its_guide(photo, style) -> None:
+def test_each_region_has_its_style_with_its_guide(photo, style, alone) -> None:
     two = [wall([(128, 128)]), style]
     left = Image.new("L", photo.size)
     left.paste(255, (0, 0, photo.width // 2, photo.height))
     drawn = [left, left.point(lambda value: 255 - value)]
     regions = inputs_and_targets(photo, two, SETTINGS, drawn=drawn)[2].regions
     for region, one in zip(regions, two, strict=True):
-        alone = inputs_and_targets(photo, [one], SETTINGS)[2].regions[0]
-        assert all(torch.allclose(region.targets[layer], alone.targets[layer], rtol=1e-4) for layer in DEEP)
+        targets = alone(one)
+        assert all(torch.allclose(region.targets[layer], targets[layer], rtol=1e-4) for layer in DEEP)
 
 
 def test_one_measurement_serves_all_levels(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
