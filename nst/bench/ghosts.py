@@ -23,10 +23,21 @@ WINDOWS = {
     "photos/astronaut": ("thing: face", (0.35, 0.05, 0.6, 0.35)),
     "photos/chelsea": ("thing: eye and nose", (0.5, 0.3, 0.85, 0.75)),
     "photos/coffee": ("thing: cup", (0.3, 0.1, 0.65, 0.6)),
+    "results/astronaut_mosaic": ("thing: face", (0.35, 0.05, 0.6, 0.35)),
+    "results/astronaut_stained_glass": ("thing: face", (0.35, 0.05, 0.6, 0.35)),
+    "results/chelsea_impasto": ("thing: eye and nose", (0.5, 0.3, 0.85, 0.75)),
+    "results/chelsea_ukiyo_wave": ("thing: eye and nose", (0.5, 0.3, 0.85, 0.75)),
+    "results/coffee_watercolour": ("thing: cup", (0.3, 0.1, 0.65, 0.6)),
+    "styles/batik": ("motif: rosette", (0.0, 0.6, 0.35, 1.0)),
+    "styles/embroidery": ("motif: feathers", (0.2, 0.3, 0.6, 0.6)),
     "styles/impasto": ("motif: swirl", (0.05, 0.1, 0.35, 0.5)),
+    "styles/marbling": ("motif: curls", (0.05, 0.4, 0.4, 0.9)),
     "styles/mosaic": ("motif: tiles", (0.1, 0.2, 0.4, 0.5)),
+    "styles/pointillism": ("motif: trees", (0.1, 0.1, 0.45, 0.6)),
     "styles/stained_glass": ("motif: cells", (0.3, 0.65, 0.75, 0.9)),
     "styles/ukiyo_wave": ("motif: waves", (0.3, 0.5, 0.6, 0.9)),
+    "styles/watercolour": ("motif: poppy", (0.3, 0.2, 0.65, 0.55)),
+    "styles/woodcut": ("motif: cuts in the sky", (0.3, 0.05, 0.7, 0.4)),
 }
 
 
