@@ -186,7 +186,7 @@ def test_the_page_shows_its_examples_from_another_folder(installed: Installed) -
         (button,) = [part["id"] for part in config["components"] if part["props"].get("value") == "coffee"]
         (click,) = [d["id"] for d in config["dependencies"] if [button, "click"] in d["targets"]]
         body = {"data": [], "fn_index": click, "session_hash": "visitor"}
-        (brought,) = client.post("gradio_api/run/predict", json=body).json()["data"]
+        brought, _ = client.post("gradio_api/run/predict", json=body).json()["data"]  # and the status
         picture = client.get(f"gradio_api/file={brought['path']}").content
         assert picture == (ROOT / "examples" / "photos" / "coffee.jpg").read_bytes()
 
