@@ -26,7 +26,13 @@ from tests.browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # run GPU kernels on the CPU; triton reads it when it is imported
-for name in ("STARTS", "WORK", "UPLOADS", "UPLOAD_MB"):  # all tests count as one visitor; a page reads it when built
+for name in (
+    "STARTS",
+    "LIVE",
+    "WORK",
+    "UPLOADS",
+    "UPLOAD_MB",
+):  # all tests count as one visitor; a page reads it when built
     os.environ.setdefault(f"NST_{name}_PER_MINUTE", "100000")
 
 # The time of one example is that of the machine. In CI the examples are the same each time.
@@ -45,6 +51,7 @@ MARKERS = {
     "ui/server/test_refused_click.py": "browser",
     "ui/stylise/test_browser.py": "browser",
     "ui/stylise/test_first_screen.py": "browser",
+    "ui/stylise/test_live_page.py": "browser",
     "ui/stylise/test_page.py": "browser",
     "ui/stylise/test_random_visit.py": "browser",
     "ui/server/test_doors.py": "server",
@@ -137,6 +144,9 @@ def _reference_s() -> float:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a page that is served for the tests of the API and the browser."""
     from nst.ui import build, launch_options  # imported here, because tests of the engine do not need gradio
+    from nst.ui.stylise import live
+
+    live.EXPECTED_S = 0.0  # the page opens without Live
 
     # As in `app.py`, each server has its own folder: a server deletes its files when it ends, and two servers give the
     # same picture the same name.

@@ -22,6 +22,7 @@ SECTIONS: dict[str, Section] = {
     "quality": engine.quality,
     "picture": visitor.picture,
     "clock": visitor.clock,
+    "live": visitor.live,
     "memory": visitor.memory,
     "growth": visitor.growth,
     "ablation": engine.ablation,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -44,6 +46,43 @@ def clock(quick: bool) -> Iterator[Row]:
             what = f"click to {{}} picture, {size} px, {quality}"
             yield {"what": what.format("first painted"), "seconds": seconds[1]}  # the first yield shows the photo
             yield {"what": what.format("finished"), "seconds": seconds[-1]}
+
+
+def live(quick: bool) -> Iterator[Row]:
+    """Seconds from a change of Strength in a browser to the first changed picture of Live, and to the last one.
+
+    Needs Playwright and Chromium.
+    """
+    from playwright.sync_api import sync_playwright
+
+    values = range(10, 95, 40) if quick else [(37 * number) % 90 + 5 for number in range(20)]
+    with served(NST_LIVE_PER_MINUTE="1000") as (address, _), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_text("About").first.wait_for()  # the pace is measured
+        page.wait_for_timeout(2000)
+        page.locator("#live input").check()
+        page.evaluate(NOTE_FRAMES)
+        first_s, last_s = [], []
+        for value in values:
+            page.get_by_label("number input for Strength").fill(str(value))
+            page.wait_for_function(SETTLED, timeout=60_000)
+            seconds = page.evaluate("shownAt.map(at => (at - changed) / 1000)")
+            first_s.append(seconds[0])
+            last_s.append(seconds[-1])
+        browser.close()
+    for what, seconds in (("first changed picture", first_s[1:]), ("last picture", last_s[1:])):  # the first warms up
+        yield {"what": what, "changes": len(seconds), "median_s": statistics.median(seconds), "worst_s": max(seconds)}
+
+
+# Note when the visitor changes a control, and when the browser has decoded each picture that follows.
+NOTE_FRAMES = """() => {
+    window.shownAt = []; window.changed = 0;
+    document.addEventListener("input", () => { window.changed = performance.now(); window.shownAt = []; }, true);
+    document.querySelector("#picture").addEventListener("load", () => shownAt.push(performance.now()), true);
+}"""
+SETTLED = "() => shownAt.length && document.querySelector('#status').innerText.includes('Press Stylise')"
 
 
 def picture(quick: bool) -> Iterator[Row]:

@@ -75,6 +75,19 @@
         }
     };
 
+    /* The note of a change for Live; null where Live is off. A slider that moves is followed by a GPU, not more often
+       than this, and not by a CPU before it is let go. */
+    const MOVING_MS = 150;
+    let held = false, noted = 0;
+    const hold = event => { held = event.type === "pointerdown" && event.target.matches("input[type=range]"); };
+    for (const type of ["pointerdown", "pointerup", "pointercancel"]) document.addEventListener(type, hold, true);
+    window.noteForLive = (live, what) => {
+        const now = Date.now(), follows = find("#live.while-moving") && now - noted >= MOVING_MS;
+        if (!live || (what === "moving" && held && !follows)) return null;
+        noted = Math.max(now, noted + 1);
+        return `${noted} ${what}`;
+    };
+
     document.addEventListener("click", event => {
         replaceOnTap(event);
         bringIntoView(event);

@@ -26,6 +26,7 @@ class Devices:
             self.free.put(name)
         self.lock = threading.Lock()
         self.at_work = self.begun = 0  # runs now, and runs since the start
+        self.starts = 0  # runs that were asked for since the start, of all visitors; those of Live do not count
 
     def take(self) -> str:
         name = self.names[0] if self.size == 1 else self.free.get()
@@ -39,6 +40,15 @@ class Devices:
             self.at_work -= 1
         if self.size > 1:
             self.free.put(name)
+
+    def asked(self) -> None:
+        """A run is asked for."""
+        with self.lock:
+            self.starts += 1
+
+    def is_wanted(self, starts: int) -> bool:
+        """Whether a run that was asked for since `starts` needs a device, so that Live has to give way."""
+        return self.starts != starts and self.at_work >= self.size
 
     def watch(self) -> Callable[[], bool] | None:
         """None while a run is on. Else a function that says whether none has begun since."""

@@ -13,7 +13,7 @@ from gradio.utils import get_type_hints
 from nst.ui.server.events import AT_ONCE_ID, DEVICE_ID, SMALL_WORK_ID
 
 Door = Literal["open", "event", "direct event", "named event", "upload", "painting", "assistant", "at once", "closed"]
-Work = Literal["start", "small work", "at once"]
+Work = Literal["start", "live", "small work", "at once"]
 
 API, LOGIN = "/gradio_api/", "/login"
 # What a POST below `API` is. What is in no line is closed.
@@ -38,6 +38,7 @@ POSTS: dict[str, Door] = {
 CLOSED_GETS = re.compile(r"file[=/]\s*https?:|proxy=|deep_link|vibe-|run-history/|profiling/", re.IGNORECASE)
 READS = ("GET", "HEAD", "OPTIONS", "DELETE")  # DELETE: an assistant leaves
 
+QUEUED = ("start", "live")  # what runs on a device
 WORK: dict[str, Work] = {DEVICE_ID: "start", SMALL_WORK_ID: "small work", AT_ONCE_ID: "at once"}
 
 
@@ -60,6 +61,8 @@ def _doors(path: str) -> Iterator[Door]:
 
 def work_of(function: Any) -> Work:
     """The class of work of one of the page's functions; what says none is small work."""
+    if getattr(function.fn, "gives_way", False):
+        return "live"
     return WORK.get(function.concurrency_id, "small work")
 
 

@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst.ui.server import bodies, disk
 from nst.ui.server.assistants import Assistants, tool_error
 from nst.ui.server.bodies import Refused
-from nst.ui.server.doors import Door, door_of, names_of, needs_choice, picture_parameters, work_of
+from nst.ui.server.devices import devices
+from nst.ui.server.doors import QUEUED, Door, door_of, names_of, needs_choice, picture_parameters, work_of
 from nst.ui.server.fetch import AT_ONCE, MOST_S, Fetcher, is_public
 from nst.ui.server.limits import PageLimits, page_limits
 from nst.ui.server.visitors import Full, Line, Visitor, Windows
@@ -90,8 +91,8 @@ class Gate:
         if door != "named event":
             visitor = visitor.in_session(bodies.session_of(request))
         work = work_of(function)
-        if work == "start":
-            self._count_start(blocks, visitor)
+        if work in QUEUED:
+            self._count_start(blocks, visitor, live=work == "live")
             if await self._load_pictures(function, request, door, visitor):
                 body = json.dumps(request).encode()
         else:
@@ -100,17 +101,22 @@ class Gate:
         bodies.check_files(request, get_upload_folder())
         bodies.check_kinds(function, [request.get(name) for name in names_of(function)]
                            if door == "named event" else request["data"])  # fmt: skip
+        if work == "start":
+            devices().asked()
         async with self._place(visitor, self.line, PLACES) if work == "small work" else contextlib.nullcontext():
             await self.app(scope, bodies.again(body, receive), send)
 
-    def _count_start(self, blocks: Any, visitor: Visitor) -> None:
-        """Count a run, or refuse it when the queue is full or the visitor has started too many."""
+    def _count_start(self, blocks: Any, visitor: Visitor, live: bool) -> None:
+        """Count a run, or refuse it when the queue is full or the visitor has started too many.
+
+        Runs of Live have an allowance of their own.
+        """
         limits = page_limits()
         waiting, run_s = _queue_of(blocks)
         if waiting >= limits.queue:
             minutes = max(1, round(waiting * run_s / 60))
             raise Refused(f"Busy: {waiting} runs waiting, about {minutes} min. Please try again later.")
-        self._count("runs", limits.starts, visitor, limits)
+        self._count(*(("runs of Live", limits.live) if live else ("runs", limits.starts)), visitor, limits)
 
     @contextlib.asynccontextmanager
     async def _place(self, visitor: Visitor, line: Line, places: int) -> AsyncIterator[None]:
@@ -245,7 +251,7 @@ def _called(door: Door, scope: Scope, request: dict[str, Any]) -> Any:
         bodies.check_values(function, request, simple="/call/" in scope["path"])
     if needs_choice(function):
         bodies.check_choice(request)
-    if (work_of(function) == "start") == (door == "direct event"):
+    if (work_of(function) in QUEUED) == (door == "direct event"):
         raise Refused("This function does not answer at this address; the API page shows the right one.", 404)
     return function
 
@@ -268,7 +274,7 @@ def _length_of(scope: Scope) -> int:
 
 def _queue_of(blocks: Any) -> tuple[int, float]:
     """Number of runs that wait, and the mean time of a run on this machine in seconds."""
-    times = blocks._queue.process_time_per_fn.values()
+    times = [time for function, time in blocks._queue.process_time_per_fn.items() if work_of(function) == "start"]
     count, seconds = sum(item.count for item in times), sum(item.process_time for item in times)
     return len(blocks._queue), seconds / count if count else USUAL_RUN_S
 

@@ -34,6 +34,7 @@ class PageLimits:
     run_s: int = _limit(600, "NST_MAX_SECONDS", 1, 86_400)  # s, then a run ends with the picture so far
     queue: int = _limit(20, "NST_QUEUE", 1, 1000)  # runs that wait for the device
     starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # runs that one session starts per minute
+    live: int = _limit(60, "NST_LIVE_PER_MINUTE", 0, 100_000)  # runs of Live that one session starts; 0: no Live
     address_factor: int = _limit(
         4, "NST_SESSIONS_PER_ADDRESS", 1, 1000
     )  # times a session's: an office shares an address

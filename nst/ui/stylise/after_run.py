@@ -75,7 +75,7 @@ def stop(visit: Visit) -> Updates:
 def show_over(visit: Visit) -> Updates:
     """gradio reports the end of a run's call. Show the visit, unless the run has done so, or another is on."""
     visit.over()
-    return {} if visit.running or visit.shown else show(visit)
+    return {} if visit.running or visit.shows_live or visit.shown else show(visit)
 
 
 def show(visit: Visit) -> Updates:
@@ -113,9 +113,9 @@ def comparison(picture: Picture) -> tuple[Image.Image, Image.Image]:
 
 
 def show_file(visit: Visit, file_format: str) -> Updates:
-    """Offer the picture on the page in this format, unless a run is on."""
+    """Offer the picture on the page in this format, unless a run is on or Live shows another."""
     visit.file_format = file_format
-    return {} if visit.running else offer_file(visit)
+    return {} if visit.running or visit.shows_live else offer_file(visit)
 
 
 def offer_file(visit: Visit) -> Updates:
@@ -158,7 +158,11 @@ def show_film(visit: Visit, file_format: str, still: bool) -> Updates:
 def recolour(visit: Visit, method: str, amount: float, when: str) -> Updates:
     """The picture on the page in other colours, without a new run. During a run, the one that it will leave."""
     if when != "after":
-        return {} if visit.running else {"status": "Colours before the run: press Stylise to paint with them."}
+        return (
+            {}
+            if visit.running or visit.shows_live
+            else {"status": "Colours before the run: press Stylise to paint with them."}
+        )
     try:
         picture = visit.recolour(method, amount)
     except ValueError as error:

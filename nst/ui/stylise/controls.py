@@ -88,8 +88,6 @@ def weights() -> tuple[gr.Accordion, Components, dict[str, gr.Button]]:
             for layer, words in STYLE_LAYER_WORDS.items()
         ]
         equal = gr.Button("Reset lambdas to equal", size="sm")
-        equals = dict(zip(lambdas, DEFAULTS.style_layers.values(), strict=True))
-        equal.click(lambda: equals, None, lambdas, **AT_ONCE)
         gr.Markdown("What one layer alone paints: [one lambda at a time](#one-lambda).")
         with gr.Accordion("More layers", open=False, elem_id="more-layers"):
             others = [layer for layer in layer_names(DEFAULTS.backbone) if layer not in STYLE_LAYER_WORDS]
@@ -103,7 +101,7 @@ def weights() -> tuple[gr.Accordion, Components, dict[str, gr.Button]]:
                 label="All other layers of the network, the deeper the further down: 0 leaves a layer out",
             )
     named = {f"lambda_{layer}": slider for layer, slider in zip(STYLE_LAYER_WORDS, lambdas, strict=True)}
-    return panel, Components(alpha=alpha, beta=beta, **named, other_layers=table), extremes
+    return panel, Components(alpha=alpha, beta=beta, **named, equal_lambdas=equal, other_layers=table), extremes
 
 
 def more_styles(status: gr.Markdown) -> Components:

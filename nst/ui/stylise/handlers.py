@@ -201,7 +201,7 @@ def _for_visitor(
         visit.leave(number)
         raise
     except Exception as error:
-        why = _sentence_for(error)
+        why = sentence_for(error)
     if visit.end(number, picture, why):
         visits().make_room(visit)
         yield after_run.show(visit)
@@ -227,12 +227,12 @@ def with_sentences(stream: Iterator[Updates]) -> Iterator[Updates]:
         yield from stream
         return
     except Exception as error:
-        sentence = _sentence_for(error)
+        sentence = sentence_for(error)
     yield {"status": sentence}
     raise gr.Error(sentence, print_exception=False)
 
 
-def _sentence_for(error: Exception) -> str:
+def sentence_for(error: Exception) -> str:
     """What people are told of an error."""
     if isinstance(error, (ValueError, WeightsError)):
         message = str(error)

@@ -9,7 +9,7 @@ import gradio as gr
 from nst.ui.server import examples
 from nst.ui.server.events import Components
 from nst.ui.server.uploads import refuse_wrong_kinds
-from nst.ui.stylise import controls, outputs, presets
+from nst.ui.stylise import controls, live, outputs, presets
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.visit import Visit
 from nst.ui.stylise.wiring import connect
@@ -55,15 +55,16 @@ def _pictures(status: gr.Markdown) -> Components:
 
 
 def _action() -> Components:
-    """Strength, Stylise, Stop, and what a run will take."""
+    """Strength, Stylise, Stop, Live, and what a run will take."""
     strength = gr.Slider(
         0, 100, presets.DEFAULT_STRENGTH, step=1, label="Strength", elem_id="strength",
         info="How much of a painting the photo becomes.",
     )  # fmt: skip
     with gr.Column(elem_id="action"):
-        return Components(
+        buttons = Components(
             strength=strength,
             stylise=gr.Button("Stylise", variant="primary", size="lg", elem_id="stylise-button"),
             stop=gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button"),
-            expected=gr.Markdown("", elem_id="expected", container=False),
         )
+        with gr.Row(elem_id="before-the-click"):
+            return buttons | live.build() | Components(expected=gr.Markdown("", elem_id="expected", container=False))

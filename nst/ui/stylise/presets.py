@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import gradio as gr
+from gradio.events import Dependency
 
 from nst import Settings
 from nst.settings import STYLE_LAYER_WORDS
@@ -55,11 +56,13 @@ def cards() -> dict[str, gr.Button]:
         }
 
 
-def connect(buttons: Mapping[str, gr.Button], tab: Components) -> None:
+def connect(buttons: Mapping[str, gr.Button], tab: Components) -> list[Dependency]:
     """Let each card set the controls in which the presets differ."""
+    events = []
     for name, button in buttons.items():
         settings = PRESETS[name]
         given, _ = parameters_of(settings)
         updates = {name: given[name] for name in DIFFERING}
         updates["strength"] = strength_of(settings.alpha, settings.beta)
-        tab.call(button.click, lambda updates=updates: updates, (), updates, **AT_ONCE)
+        events.append(tab.call(button.click, lambda updates=updates: updates, (), updates, **AT_ONCE))
+    return events

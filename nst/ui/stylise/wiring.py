@@ -18,6 +18,7 @@ from nst.ui.stylise import (
     expected_time,
     gallery,
     handlers,
+    live,
     outputs,
     presets,
     printing,
@@ -26,7 +27,7 @@ from nst.ui.stylise import (
     variants,
 )
 from nst.ui.stylise.controls import EXTREMES, show_recurring
-from nst.ui.stylise.form import PICTURES
+from nst.ui.stylise.form import DEFAULTS, PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.zerogpu import on_zerogpu
 
@@ -50,8 +51,9 @@ def connect(
         tab.call(tab[name].upload, partial(show_upload, name), (name,), (name, "status"), **SMALL_WORK)
     tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), ("recurring",), **SMALL_WORK)
     tab.call(tab["style"].change, lambda: {"recurring": None}, (), ("recurring",), **AT_ONCE)
-    presets.connect(cards, tab)
-    _couple_strength(tab)
+    equals = {f"lambda_{layer}": weight for layer, weight in DEFAULTS.style_layers.items()}
+    reset = tab.call(tab["equal_lambdas"].click, lambda: equals, (), equals, **AT_ONCE)
+    live.connect(page, tab, _couple_strength(tab), [reset, *presets.connect(cards, tab)])
     runs = _connect_runs(tab, extremes)
     _serve(tab)
     tab.call(tab["strip"].select, gallery.show, ("visit",), gallery.SHOWN, **SMALL_WORK)
@@ -60,12 +62,15 @@ def connect(
     expected_time.connect(page, tab, [*runs, _connect_variants(tab)])
 
 
-def _couple_strength(tab: Components) -> None:
-    """Strength moves beta; alpha and beta move strength. `input` fires for the visitor only, so there is no circle."""
+def _couple_strength(tab: Components) -> Dependency:
+    """Strength moves beta, the event that is returned; alpha and beta move strength.
+
+    `input` fires for the visitor only, so there is no circle.
+    """
     strength, alpha, beta = (tab[name] for name in ("strength", "alpha", "beta"))
-    strength.input(None, [strength, alpha], beta, js=presets.BETA_OF_STRENGTH, **IN_BROWSER)
     for slider in (alpha, beta):
         slider.input(None, [alpha, beta], strength, js=presets.STRENGTH_OF_BETA, **IN_BROWSER)
+    return strength.input(None, [strength, alpha], beta, js=presets.BETA_OF_STRENGTH, **IN_BROWSER)
 
 
 def _connect_runs(tab: Components, extremes: Mapping[str, gr.Button]) -> list[Dependency]:

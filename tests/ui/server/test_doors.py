@@ -31,7 +31,7 @@ from nst.ui.server.doors import READS, WORK, door_of, is_listed, picture_paramet
 from nst.ui.server.events import DEVICE_ID
 from nst.ui.server.gate import CLOSED, NO_FETCH, ONLY_HERE, Gate
 from nst.ui.server.limits import PageLimits
-from nst.ui.stylise import expected_time, handlers
+from nst.ui.stylise import expected_time, handlers, live
 from nst.ui.stylise.handlers import PARAMETERS
 from tests.serving import usual_values
 
@@ -68,7 +68,14 @@ def dry(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Set limits of the gate; all others are too high to be met."""
-    high = {"starts": 10_000, "work": 10_000, "uploads": 10_000, "uploads_mb": 10_000, "disk_mb": 10_000}
+    high = {
+        "starts": 10_000,
+        "live": 10_000,
+        "work": 10_000,
+        "uploads": 10_000,
+        "uploads_mb": 10_000,
+        "disk_mb": 10_000,
+    }
 
     def limit(**values: Any) -> None:
         limits = PageLimits(**{**high, **values})
@@ -127,7 +134,7 @@ def test_every_function_has_a_class_of_work(served: SimpleNamespace) -> None:
     assert len(ours) > 80
     assert not [(item._id, item.fn.__name__) for item in ours if item.concurrency_id not in WORK]
     assert all(item.queue == (item.concurrency_id == DEVICE_ID) for item in ours)
-    assert {work_of(item) for item in ours} == {"start", "small work", "at once"}
+    assert {work_of(item) for item in ours} == {"start", "live", "small work", "at once"}
 
 
 def test_what_is_at_once_computes_for_less_than_5_ms(
@@ -312,6 +319,22 @@ def test_one_assistants_starts_are_not_all_assistants(
     forged = {"x-nst-assistant": "guessed 9.9.9.9", **as_visitor("1.2.3.1")}
     answer = call(served, function(served, handlers.stylise), [None] * len(PARAMETERS), **forged)
     assert answer.status_code == 429
+
+
+def test_live_has_an_allowance_of_its_own_and_knows_of_other_runs(
+    served: SimpleNamespace, limited: Callable[..., None]
+) -> None:
+    limited(starts=1, live=2, address_factor=1)
+    visitor, before = as_visitor("1.2.4.1"), devices.devices().starts
+    paint_live = function(served, live.paint)
+    assert [call(served, paint_live, [None, 0], "live", **visitor).status_code for _ in range(3)] == [200, 200, 429]
+    assert devices.devices().starts == before
+    stylise = function(served, handlers.stylise)
+    assert [call(served, stylise, [None] * len(PARAMETERS), "live", **visitor).status_code for _ in range(2)] == [
+        200,
+        429,
+    ]
+    assert devices.devices().starts == before + 1
 
 
 def upload(served: SimpleNamespace, *contents: bytes, visitor: str) -> httpx.Response:

@@ -20,7 +20,7 @@ from nst.ui.server import examples
 from nst.ui.stylise import handlers
 from nst.ui.stylise.visit import Visit
 from nst.ui.stylise.visits import visits
-from tests.browsing import WAIT_MS, download, pixels, unfold, visit
+from tests.browsing import WAIT_MS, download, fill, pixels, unfold, visit
 
 EVENTS = int(os.environ.get("NST_VISIT_EVENTS", "12"))
 SEED = int(os.environ.get("NST_VISIT_SEED", "1"))
@@ -88,6 +88,16 @@ class Visitor:
         self.page.get_by_label("File format").click()
         self.page.get_by_role("option", name=self.chance.choice(["PNG", "JPEG", "WebP"]), exact=True).click()
 
+    def switch_live(self) -> None:
+        self.page.locator("#live input").click()
+
+    def change(self) -> None:
+        """Change what Live follows, if it is on."""
+        self.page.locator("#live input").check()
+        for _ in range(self.chance.choice([1, 1, 3])):
+            fill(self.page, "beta: style", str(self.chance.randrange(1, 90)))
+            self.page.wait_for_timeout(self.chance.choice([0, 0, 300]))
+
     def reload(self) -> None:
         self.page.reload()
         expect(self.page.locator("#stylise-button").or_(self.page.locator("#stop-button")).first).to_be_visible()
@@ -115,16 +125,21 @@ class Visitor:
         running, usable = own.running, own.usable()
         if (seen["stop-button"].is_visible(), seen["stylise-button"].is_visible()) != (running, not running):
             return f"buttons while {own.state}"
-        able = usable is not None and not running
+        able = usable is not None and not running and not own.shows_live
         if any(seen[name].is_enabled() != able for name in ("download", "go-on")):
             return f"download or Continue while {own.state}"
         if page.locator("#visit .thumbnail-item").count() != len(own.strip) and not running:
             return f"the strip, which has {len(own.strip)} pictures"
+        if own.shows_live:
+            return "" if "Live" in page.locator("#status").inner_text() else "the status while Live shows a preview"
         if not able:
             return ""
         if not page.locator("#status").inner_text().startswith(own.said[:20]):
             return f"the status while {own.state}: {page.locator('#status').inner_text()!r}, not {own.said!r}"
-        shown, file = pixels(page), download(page, self.folder)
+        shown = pixels(page)
+        if own.state == "live":
+            return "a preview of Live is on its way"
+        file = download(page, self.folder)
         if own.running or own.usable() is not usable:
             return "it went on meanwhile"
         painted = usable.result.image
@@ -175,6 +190,7 @@ def visitor(tab: Page, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_after_random_events_buttons_picture_and_download_agree(visitor: Visitor) -> None:
     often: list[Callable[[], None]] = [visitor.stylise, visitor.stop, visitor.stop_at_once, visitor.go_on]
     seldom = [visitor.wait_and_stop, visitor.fail, visitor.choose, visitor.recolour, visitor.file_format]
+    seldom += [visitor.change, visitor.change, visitor.switch_live]
     rare = [visitor.stylise_twice, visitor.reload, visitor.rest]
     for number in range(EVENTS):
         event = visitor.chance.choice(3 * often + 2 * seldom + rare)

@@ -22,7 +22,7 @@ from nst.ui.stylise import visits as all_visits
 from nst.ui.stylise.differences import caption
 from nst.ui.stylise.form import RunRequest
 from nst.ui.stylise.picture import BYTES_OF_STEP, Film, Picture, Run
-from nst.ui.stylise.visit import MOST, RUNNING, TABLE, Visit, transitions
+from nst.ui.stylise.visit import MOST, RUNNING, TABLE, Change, Preview, Visit, transitions
 from nst.ui.stylise.visits import GRACE_S, Visits
 
 EVENTS = TABLE.split("\n")[1].split()
@@ -48,13 +48,14 @@ def test_every_following_state_has_a_row_and_every_run_can_end() -> None:
         assert transitions()[state, "fail"] == "failed"
         assert transitions()[state, "leave"] not in RUNNING
         assert transitions()[state, "stop"] in {"failed", "stopping", "dropping"}, "Stop is always felt"
+        assert (state, "change") not in transitions(), "Live waits for the end of a run"
 
 
 @examples(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from([*EVENTS, "colour"]), st.integers(0, 3)), max_size=60))
 def test_after_any_events_the_pictures_are_those_of_runs_that_ended(events: list[tuple[str, int]]) -> None:
     """`age` is how many runs ago the run began that speaks: old ones are never listened to."""
-    visit, made = Visit(), []
+    visit, made, sent_ms, newest_ms = Visit(), [], 0, 0
     for event, age in events:
         number, before, state = visit.number - age, visit.strip, visit.state
         current = age == 0 and visit.number > 0
@@ -83,8 +84,21 @@ def test_after_any_events_the_pictures_are_those_of_runs_that_ended(events: list
             case "choose" if before and not visit.running:
                 assert visit.choose(age % len(before)) in before
             case "colour":
-                visit.recolour("style", 1.0)
+                shown = visit.recolour("style", 1.0)
+                assert not (shown and (visit.running or visit.shows_live))
+            case "change":
+                sent_ms += 1
+                heard = visit.changes(Change((), sent_ms - age, 0))
+                assert heard == (sent_ms - age > newest_ms and (state, "change") in transitions())
+                newest_ms = sent_ms - age if heard else newest_ms
+                call = visit.call_live()
+                assert (call is not None) == heard
+                if call is not None:
+                    assert visit.take_change(call).sent_ms == newest_ms
+                    assert visit.show_live(call, Preview("photo.jpg", (), Image.new("RGB", (8, 8))))
+                    visit.live_is_over(call)
         assert visit.state in STATES
+        assert visit.shows_live == (visit.state == "live")
         assert list(visit.strip) == made[-MOST:], "each picture joins the strip once, in order"
         assert (visit.present is None) == (not made), "no event loses the picture on the page"
         if visit.state in ("finished", "stopped"):
