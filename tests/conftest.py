@@ -26,13 +26,8 @@ from tests.browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # run GPU kernels on the CPU; triton reads it when it is imported
-for name in (
-    "STARTS",
-    "LIVE",
-    "WORK",
-    "UPLOADS",
-    "UPLOAD_MB",
-):  # all tests count as one visitor; a page reads it when built
+# All tests count as one visitor; a page reads these when it is built.
+for name in ("STARTS", "LIVE", "WORK", "UPLOADS", "UPLOAD_MB"):
     os.environ.setdefault(f"NST_{name}_PER_MINUTE", "100000")
 
 # The time of one example is that of the machine. In CI the examples are the same each time.
