@@ -17,6 +17,8 @@ from nst.ui.server.devices import devices
 
 log = logging.getLogger(__name__)
 FAILED = "Something went wrong on the server. Please load the page again."
+STOPPED = "Stopped."
+SAY_STOPPED = f"() => new Promise(again => setTimeout(again, 800, '{STOPPED}'))"
 
 # What a handler returns, or yields while it works: values by the names of components. The others stay as they are.
 Updates = dict[str, Any]
@@ -56,15 +58,11 @@ class Components(dict[str, Block]):
         run = self.call(waiting.then, handler, inputs, outputs, api_visibility="private", **on_device())
         for outcome in (run.success, run.failure):
             self.call(outcome, lambda: ready, (), ready, **AT_ONCE)
-        over = {**ready, "status": "Stopped."}
+        over = {**ready, "status": STOPPED}
         stopped = self.call(self[stop].click, lambda: over, (), over, cancels=[run], **AT_ONCE)
-        repeat_status(stopped, self["status"])
+        # Repeat the message, because a late frame may have replaced it.
+        stopped.then(None, None, self["status"], js=SAY_STOPPED, **IN_BROWSER)
         return run
-
-
-def repeat_status(stopped: Dependency, status: Block) -> None:
-    """Repeat the message of Stop after half a second, because a late frame may have replaced it."""
-    stopped.then(None, status, status, js="said => new Promise(again => setTimeout(again, 500, said))", **IN_BROWSER)
 
 
 def _by_component(handler: Callable, outputs: dict[str, Block]) -> Callable:

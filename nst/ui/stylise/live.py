@@ -53,10 +53,10 @@ PAUSES = "Live pauses: another picture comes first. It goes on after that."
 NOTE = "(live, noted) => window.noteForLive(live, '{what}') ?? noted"
 
 
-def ask(visit: Visit, live: bool, noted: str, *values: Any) -> Updates:
+def ask(visit: Visit, live: bool, noted: str | None, *values: Any) -> Updates:
     """A control was changed; `noted` says when, and of which kind. A call of `paint` begins if it is to be painted."""
     given = dict(zip(PARAMETERS, values, strict=True))
-    sent_ms, _, what = noted.partition(" ")
+    sent_ms, _, what = (noted or "").partition(" ")
     if not (live and is_offered() and sent_ms.isdecimal()) or None in (given["photo"], given["style"]):
         return {}
     change = Change(values, int(sent_ms), devices().starts)
@@ -131,7 +131,7 @@ def _status(run: Run, change: Change) -> str:
 
 def over(visit: Visit, call: float) -> Updates:
     """gradio reports the end of a call. One that gave way joins the queue again; one that was refused is forgotten."""
-    if call > visit.live_begun:
+    if isinstance(call, (int, float)) and call > visit.live_begun:  # a request may send anything
         visit.live_is_over(call)
     return _begin(visit) if visit.live_paused else {}
 

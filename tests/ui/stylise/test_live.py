@@ -193,3 +193,12 @@ def test_live_is_on_at_first_where_a_preview_is_quick(runs: SlowRuns, monkeypatc
     assert live.is_offered()
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert not live.is_offered()
+
+
+@pytest.mark.parametrize("wrong", [None, "abc", [], {}, float("nan"), 10**400, True])
+def test_a_request_may_send_anything(wrong: Any) -> None:
+    visit = Visit()
+    assert live.over(visit, wrong) == {}
+    assert len(list(live.paint(visit, wrong))) == 1, "the visit as it is"
+    assert not visit.shows_live
+    assert live.ask(visit, True, None if wrong is None else str(wrong), *values()) == {}
