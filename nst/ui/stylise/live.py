@@ -42,6 +42,7 @@ from nst.ui.stylise.zerogpu import is_active
 
 EXPECTED_S = 1.5  # a preview on a CPU is as small as it must be to be expected within this time
 CPU_PX = (128, 160, 192, 224, 256)  # its longer side
+MOST_DIGITS = 16  # of the time in ms at which a change was sent
 MOST_S = 1.5  # then a preview is left as it is
 STEPS = {"cpu": 8, "cuda": 40}
 PICTURES = ("photo", "style", "style_2", "style_3", "style_4")
@@ -57,7 +58,10 @@ def ask(visit: Visit, live: bool, noted: str | None, *values: Any) -> Updates:
     """A control was changed; `noted` says when, and of which kind. A call of `paint` begins if it is to be painted."""
     given = dict(zip(PARAMETERS, values, strict=True))
     sent_ms, _, what = (noted or "").partition(" ")
-    if not (live and is_offered() and sent_ms.isdecimal()) or None in (given["photo"], given["style"]):
+    if not (live and is_offered() and sent_ms.isdecimal() and len(sent_ms) <= MOST_DIGITS) or None in (
+        given["photo"],
+        given["style"],
+    ):
         return {}
     change = Change(values, int(sent_ms), devices().starts)
     return {} if _is_shown(what, visit, given) or not visit.changes(change) else _begin(visit)
