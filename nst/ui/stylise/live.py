@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import filecmp
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -42,7 +43,7 @@ from nst.ui.stylise.zerogpu import is_active
 
 EXPECTED_S = 1.5  # a preview on a CPU is as small as it must be to be expected within this time
 CPU_PX = (128, 160, 192, 224, 256)  # its longer side
-MOST_DIGITS = 16  # of the time in ms at which a change was sent
+MILLISECONDS = re.compile("[0-9]{1,16}")  # the time at which a change was sent
 MOST_S = 1.5  # then a preview is left as it is
 STEPS = {"cpu": 8, "cuda": 40}
 PICTURES = ("photo", "style", "style_2", "style_3", "style_4")
@@ -58,10 +59,7 @@ def ask(visit: Visit, live: bool, noted: str | None, *values: Any) -> Updates:
     """A control was changed; `noted` says when, and of which kind. A call of `paint` begins if it is to be painted."""
     given = dict(zip(PARAMETERS, values, strict=True))
     sent_ms, _, what = (noted or "").partition(" ")
-    if not (live and is_offered() and sent_ms.isdecimal() and len(sent_ms) <= MOST_DIGITS) or None in (
-        given["photo"],
-        given["style"],
-    ):
+    if not (live and is_offered() and MILLISECONDS.fullmatch(sent_ms)) or None in (given["photo"], given["style"]):
         return {}
     change = Change(values, int(sent_ms), devices().starts)
     return {} if _is_shown(what, visit, given) or not visit.changes(change) else _begin(visit)
