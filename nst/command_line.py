@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -19,11 +17,12 @@ from nst.batch.driver import STATUSES, NoWorkersError, Report, run
 from nst.batch.manifest import NAME, Manifest
 from nst.batch.options import Parser, add_options, settings_of
 from nst.batch.work_list import check_files, named, read
-from nst.batch.workers import Worker, local
-from nst.console import lasting_streams
+from nst.batch.workers import Worker, cluster, local
+from nst.console import PaceBar, Stopped, lasting_streams, stoppable
 from nst.estimate import seconds
 from nst.events import curve_csv, early_end
 from nst.features.weights import WeightsError
+from nst.film import command as film
 from nst.images import encode, pictures
 from nst.images.decode import on_white
 from nst.images.print_size import PrintSize
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        commands = {"batch": _batch, "grid": _grid}
+        commands = {"batch": _batch, "film": film.run, "grid": _grid}
         return (
             commands[arguments[0]](arguments[1:]) if arguments[:1] and arguments[0] in commands else _single(arguments)
         )
@@ -67,7 +66,7 @@ def _single(arguments: Sequence[str]) -> int:
         prog=PROGRAM,
         description="Repaint a photo in the style of another picture.",
         epilog=f"A PNG keeps the settings, for --recipe. A grid of settings: {PROGRAM} grid --help. Many photos: "
-        f"{PROGRAM} batch --help. The page: {PROGRAM} page --help.",
+        f"{PROGRAM} batch --help. A clip: {PROGRAM} film --help. The page: {PROGRAM} page --help.",
     )
     _add_files(parser)
     parser.add_argument("--costs", type=Path, metavar="FILE.csv", help="Write the loss curve, one row per step.")
@@ -267,7 +266,7 @@ def _batch(arguments: Sequence[str]) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         with (
             closing(Manifest(options.output)) as manifest,
-            _stoppable(),
+            stoppable(),
             _Bar(total=len(orders), smoothing=0) as bar,
             closing(run(orders, crew, manifest, options.costs)) as reports,
         ):
@@ -277,7 +276,7 @@ def _batch(arguments: Sequence[str]) -> int:
                 bar.settle(report)
     except OSError as error:
         raise ValueError(f"{options.output} cannot be written ({error.strerror or error}); choose another") from error
-    except _Stopped as stopped:
+    except Stopped as stopped:
         print("stopped; the same command goes on from here", file=sys.stderr)
         code = 128 + stopped.number
     summary = ", ".join(f"{count} {status}" for status, count in counts.items())
@@ -289,46 +288,11 @@ def _batch(arguments: Sequence[str]) -> int:
 def _crew(options: argparse.Namespace, device: str) -> list[Worker]:
     if not options.ray:
         return local(device, options.workers)
-    try:
-        from nst.batch import ray_workers  # Ray is not among the requirements
-    except ImportError:
-        raise ValueError("--ray needs Ray; install it: pip install ray") from None
-    return ray_workers.workers(options.ray, options.workers)
+    return cluster(options.ray, options.workers)
 
 
-class _Stopped(BaseException):
-    """SIGINT or SIGTERM, so that both end in the same tidy way."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    def stop(number: int, _frame: object) -> NoReturn:
-        raise _Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Bar(tqdm):
+class _Bar(PaceBar):
     """Counts pictures; those that needed no painting are left out of the pace."""
-
-    def __init__(self, **options: object) -> None:
-        form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{per_minute} per minute, {remaining} left]"
-        super().__init__(bar_format=form, **options)
-
-    @property
-    def format_dict(self) -> dict[str, object]:
-        """tqdm's way to add a figure: https://tqdm.github.io/docs/tqdm/#description-and-additional-stats."""
-        known = super().format_dict
-        pace = (known["n"] - known["initial"]) / known["elapsed"] * 60 if known["elapsed"] else 0
-        return {**known, "per_minute": f"{pace:.1f}"}
 
     def settle(self, report: Report) -> None:
         if report.status == "kept":

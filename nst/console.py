@@ -1,12 +1,15 @@
-"""Standard output and error that break no run: where they are closed, break, or cannot print a file's name."""
+"""What commands share: output streams that break no run, an end by signal, and a progress bar."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
+
+from tqdm import tqdm
 
 
 @contextlib.contextmanager
@@ -56,3 +59,40 @@ class _Lasting:
         """Send the rest nowhere, what is still in buffers included: python would fail on that when it ends."""
         with contextlib.suppress(AttributeError, OSError, ValueError), _nothing() as nothing:
             os.dup2(nothing.fileno(), self.stream.fileno())
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM, so that both end in the same tidy way."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Inside, SIGINT and SIGTERM raise `Stopped`."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class PaceBar(tqdm):
+    """A progress bar that gives the pace per minute and the time that is left."""
+
+    def __init__(self, **options: object) -> None:
+        form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{per_minute} per minute, {remaining} left]"
+        super().__init__(bar_format=form, **options)
+
+    @property
+    def format_dict(self) -> dict[str, object]:
+        """tqdm's way to add a figure: https://tqdm.github.io/docs/tqdm/#description-and-additional-stats."""
+        known = super().format_dict
+        pace = (known["n"] - known["initial"]) / known["elapsed"] * 60 if known["elapsed"] else 0
+        return {**known, "per_minute": f"{pace:.1f}"}

@@ -112,6 +112,16 @@ def total_variation(image: Tensor) -> Tensor:
     return down + F.mse_loss(image[..., 1:], image[..., :-1])
 
 
+def temporal_cost(image: Tensor, expected: Tensor, trust: Tensor) -> Tensor:
+    """J_temporal: mean squared difference from the expected picture, over the positions that are trusted. Scalar.
+
+    Two sRGB (1, 3, H, W) in [0, 1], trust (1, 1, H, W) in [0, 1]. In a clip, the last frame's result moved along the
+    optical flow is expected. Ruder, Dosovitskiy & Brox 2016, eq. 8, whose mean is over all positions.
+    """
+    weight = trust.sum().clamp(min=1) * image.shape[1]
+    return (trust * (image - expected).square()).sum() / weight
+
+
 class _SquaredDistance(torch.autograd.Function):
     """Sum of (b - a)^2 in float32 or wider, from differences in the dtype of a and b.
 

@@ -26,11 +26,12 @@ class Costs:
     level: int  # from 1
     size: tuple[int, int]  # (height, width) of this level, px
     seconds: float  # since the start of the run
-    total: float  # J = alpha * content + beta * style + weight * total_variation; for "wasserstein" half of beta
+    total: float  # J = alpha * content + beta * style + the weighted other terms; for "wasserstein" half of beta
     content: float  # J_content, summed over the content layers with their weights
     style: float  # J_style = sum over l of lambda[l] * J_style[l]
     style_layers: dict[str, float]  # J_style[l] per layer, without lambda
     total_variation: float
+    temporal: float | None = None  # J_temporal, in a frame of a clip
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def curve_csv(history: Sequence[Costs]) -> str:
     if not rows:
         return ""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [name for name in rows[0] if name != "style_layers"], extrasaction="ignore")
+    columns = [name for name, value in rows[0].items() if name != "style_layers" and value is not None]
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

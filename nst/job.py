@@ -15,6 +15,7 @@ from nst.features.extractor import smallest_side
 from nst.images import pictures
 from nst.images.decode import on_white
 from nst.images.masks import both
+from nst.objective.targets import Temporal
 from nst.optimise.lbfgs import BoxLBFGS
 from nst.optimise.loop import Make
 from nst.scaled_pictures import Inputs
@@ -42,6 +43,7 @@ class Job:
     compute: Compute
     levels: Sequence[Level]
     notices: Sequence[str] = ()  # sentences about files of which only a part is used
+    temporal: Temporal | None = None  # in a frame of a clip
 
     @classmethod
     def of(

@@ -152,6 +152,22 @@ def text(recipe: Recipe) -> dict[str, str]:
     return {"Software": "nst", "Description": words, KEYWORD: _sealed({"format": FORMAT, **_plain(recipe)})}
 
 
+def film_text(settings: Settings, inputs: Mapping[str, str], film: Mapping[str, Any]) -> str:
+    """The recipe of a film, for its file's comment: settings, fingerprints of the inputs, the film's own facts."""
+    return _sealed({"format": FORMAT, "settings": _of_the_picture(settings), "inputs": inputs, "film": film})
+
+
+def read_film(text: str) -> tuple[Settings, Mapping[str, Any]]:
+    """Settings and facts from `film_text`. `ValueError` if there is no intact recipe."""
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"the recipe has {len(text)} characters, over the limit of {LONGEST_TEXT}; it is not ours")
+    try:
+        body = _unsealed(text)
+        return Settings(**_known(Settings, body.get("settings"))), dict(body.get("film") or {})
+    except RecursionError:
+        raise _edited() from None
+
+
 def read(source: str | os.PathLike[str] | bytes | Image.Image) -> Recipe:
     """The recipe in a PNG: a path, a file's bytes or an opened picture. `ValueError` if there is no intact recipe.
 

@@ -71,7 +71,7 @@ def stylise_events(
     """
     with memory.one_error():
         job = Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start)
-    return _run(job, memo)
+    return run(job, memo)
 
 
 def result_so_far(
@@ -91,8 +91,8 @@ def _listed(sources: pictures.Source | Sequence[pictures.Source]) -> list[pictur
     return [sources] if one else list(sources)
 
 
-def _run(job: Job, memo: StyleCache | None) -> Iterator[Event]:
-    """The events of a run. However it ends, its memory then goes back to the system."""
+def run(job: Job, memo: StyleCache | None = None) -> Iterator[Event]:
+    """The events of a checked run. However it ends, its memory then goes back to the system."""
     try:
         with memory.one_error():
             yield from _events(job, memo)
@@ -107,14 +107,14 @@ def _events(job: Job, memo: StyleCache | None) -> Iterator[Event]:
     image = job.begin()
     yield Started(settings, compute, tuple(job.levels), planned, job.preview())
     yield from map(Degraded, job.notices)
-    run = _Run(job, memo, _extractor(job, compute.dtype), _Clock(job.levels), image)
+    state = _Run(job, memo, _extractor(job, compute.dtype), _Clock(job.levels), image)
     for level in job.levels:
-        stopped = yield from run.level(level)
+        stopped = yield from state.level(level)
         if stopped in ("budget", "diverged"):
             break
-    painting = Painting.of(run.image, job.photo, job.drawn, settings, job.inputs.grey_styles(settings))
-    seconds = run.clock.elapsed_s()
-    yield Finished(Result(painting.picture(), painting, tuple(run.history), settings, compute, seconds, stopped))
+    painting = Painting.of(state.image, job.photo, job.drawn, settings, job.inputs.grey_styles(settings))
+    seconds = state.clock.elapsed_s()
+    yield Finished(Result(painting.picture(), painting, tuple(state.history), settings, compute, seconds, stopped))
 
 
 def _extractor(job: Job, dtype: torch.dtype) -> FeatureExtractor:
@@ -196,6 +196,7 @@ class _Run:
         """J for a level. The network sees the picture whole where `tile_bytes` is None, else in such tiles."""
         settings = self.job.settings
         targets = Targets.of(self.job.inputs, self.extractor, settings, level, tile_bytes, self.memo)
+        targets = dataclasses.replace(targets, temporal=self.job.temporal)
         if tile_bytes is None:
             return Objective(self.extractor, targets, settings)
         return TiledObjective(self.extractor, targets, settings, tile_bytes)
@@ -264,7 +265,9 @@ class _Clock:
         """Count one step -> its terms with step, level, size and seconds."""
         self.steps += 1
         self.work_done += level.work // level.steps
-        named = {name: terms[name] for name in ("total", "content", "style", "total_variation")}
+        named = {
+            name: terms[name] for name in ("total", "content", "style", "total_variation", "temporal") if name in terms
+        }
         layers = {name: value for name, value in terms.items() if name not in named}
         size = level.height, level.width
         return Costs(self.steps, level.number, size, self.elapsed_s(), style_layers=layers, **named)

@@ -21,6 +21,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from lower floo
     {"nst.memory", "nst.job"},
     {"nst.transfer", "nst"},
     {"nst.estimate", "nst.batch", "nst.grid"},
+    {"nst.film"},
     {"nst.ui", "nst.command_line", "nst.bench"},
     {"app"},
 )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from nst.batch.manifest import WRITER, Manifest
 from nst.batch.work_list import WorkItem
@@ -57,13 +58,26 @@ def run(
     try:
         assignment = yield from todo.next()
         if assignment:  # start the workers only when there is something to paint
-            yield from _run(todo, assignment, workers)
+            yield from keep_busy(todo, assignment, workers)
     finally:
         for worker in workers:
             worker.stop()
 
 
-def _run(todo: _Todo, following: Assignment | None, workers: Sequence[Worker]) -> Iterator[Report]:
+class Todo(Protocol):
+    """What is still to be done. Each method is a generator of reports."""
+
+    def next(self) -> Generator[Any, None, Assignment | None]:
+        """Return the next assignment, or None when there is none at the moment."""
+
+    def put_back(self, assignment: Assignment) -> Iterable[Any]:
+        """Hand out the assignment once more, because its worker died."""
+
+    def settle(self, assignment: Assignment, outcome: Outcome) -> Iterable[Any]:
+        """Take the outcome of an assignment."""
+
+
+def keep_busy(todo: Todo, following: Assignment | None, workers: Sequence[Worker]) -> Iterator[Any]:
     """Keep every worker busy until all assignments are done; `following` is the next one to hand out."""
     backbone = following.task.settings.backbone
     # A worker that starts has no assignment yet.

@@ -81,9 +81,10 @@ def _layer_reader(name: str) -> Callable[[str], dict[str, float]]:
     return lambda text: {} if text == NO_LAYERS else read(text if {"=", ":"} & set(text) else f"{text}=1")
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings of the options. Other fields have the values of the recipe, or else their defaults."""
-    base = recipe.read(Path(options.recipe)).settings if options.recipe else Settings()
+def settings_of(options: argparse.Namespace, base: Settings | None = None) -> Settings:
+    """The settings of the options. Other fields have the values of `base`, of the recipe, or else their defaults."""
+    if base is None:
+        base = recipe.read(Path(options.recipe)).settings if options.recipe else Settings()
     named = {name: value for name, value in vars(options).items() if value is not None}
     given: dict[str, Any] = {name: value for name, value in named.items() if name in KINDS}
     if options.lambdas:

@@ -27,7 +27,7 @@ class Painter:
         work.ready(backbone)
 
     def paint(self, task: work.Task) -> work.Outcome:
-        return work.paint(task)
+        return task.work()
 
 
 class Actor:

@@ -50,6 +50,10 @@ class Task:
         """SHA-256 of inputs, settings and format: equal keys mean equal pictures."""
         return hashlib.sha256(json.dumps([self.inputs, vars(self.settings), self.format]).encode()).hexdigest()
 
+    def work(self, device: str = "auto") -> Outcome:
+        """What a worker does with the task."""
+        return paint(self, device)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -84,6 +88,10 @@ def paint(task: Task, device: str = "auto") -> Outcome:
         return Outcome(error=str(error) if known else f"{type(error).__name__}: {error}")
     facts = dataclasses.asdict(recipe.Recipe.of(result, task.inputs))
     return Outcome(file, curve_csv(result.history), {**facts, "seconds": round(result.seconds, 3)})
+
+
+def _work(task: Task, device: str) -> Outcome:
+    return task.work(device)
 
 
 def ready(backbone: str) -> None:
@@ -122,7 +130,7 @@ class Process:
 
     def submit(self, task: Task) -> Future[Outcome]:
         try:
-            return self.executor.submit(paint, task, self.device)
+            return self.executor.submit(_work, task, self.device)
         except BrokenProcessPool as error:  # the process died between two pictures
             future = Future()
             future.set_exception(error)
@@ -172,3 +180,12 @@ def local(device: str, number: int | None) -> list[Worker]:
     cores = torch.get_num_threads()  # OMP_NUM_THREADS, or the cores of the machine
     number = number or max(1, cores // CORES)
     return [Process("cpu", max(1, cores // number)) for _ in range(number)]
+
+
+def cluster(address: str, number: int | None) -> list[Worker]:
+    """Workers on a Ray cluster, as `nst.batch.ray_workers.workers` gives them. `ValueError` too where Ray is missing."""
+    try:
+        from nst.batch import ray_workers  # Ray is not among the requirements
+    except ImportError:
+        raise ValueError("--ray needs Ray; install it: pip install ray") from None
+    return ray_workers.workers(address, number)

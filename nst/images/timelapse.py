@@ -132,10 +132,20 @@ def _fitted(picture: Image.Image, longer_px: int) -> Image.Image:
 
 def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
     """Give all frames one palette of 256 colours from frames spread over the run: separate palettes would flicker."""
-    width, height = frames[0].size
     count = min(len(frames), PALETTE_FRAMES)
-    together = Image.new("RGB", (width, count * height))
-    for place in range(count):
-        together.paste(frames[round(place * (len(frames) - 1) / max(1, count - 1))], (0, place * height))
-    palette = together.quantize()
-    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    palette = common_palette([frames[round(place * (len(frames) - 1) / max(1, count - 1))] for place in range(count)])
+    return [in_palette(frame, palette) for frame in frames]
+
+
+def common_palette(frames: Sequence[Image.Image]) -> Image.Image:
+    """A picture with a palette of 256 colours for frames (RGB) of one size."""
+    width, height = frames[0].size
+    together = Image.new("RGB", (width, len(frames) * height))
+    for place, frame in enumerate(frames):
+        together.paste(frame, (0, place * height))
+    return together.quantize()
+
+
+def in_palette(frame: Image.Image, palette: Image.Image) -> Image.Image:
+    """A frame (RGB) in the colours of `common_palette`, without dither, which would flicker."""
+    return frame.quantize(palette=palette, dither=Image.Dither.NONE)

@@ -22,7 +22,10 @@ from nst.settings import Settings
 
 @dataclass(frozen=True)
 class Objective:
-    """J(G) = alpha * J_content(C, G) + beta * J_style(S, G) + total variation, with its gradient."""
+    """J(G) = alpha * J_content(C, G) + beta * J_style(S, G) + total variation, with its gradient.
+
+    In a frame of a clip also + gamma * J_temporal(expected, G).
+    """
 
     extractor: FeatureExtractor
     targets: Targets
@@ -30,8 +33,12 @@ class Objective:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the terms in the order of a call: `total`, `content`, `style`, `total_variation`, style layers."""
-        return "total", "content", "style", "total_variation", *self.settings.style_layers
+        """Names of the terms in the order of a call: `total`, `content`, `style`, the pixels' terms, style layers.
+
+        The pixels' terms are `total_variation`, and `temporal` in a frame of a clip.
+        """
+        temporal = () if self.targets.temporal is None else ("temporal",)
+        return "total", "content", "style", "total_variation", *temporal, *self.settings.style_layers
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Does not wait for the device."""
@@ -66,18 +73,33 @@ class Objective:
                 measures[layer] = [measure(activations, region.guides[layer]) for region in targets.regions]
 
         self.extractor.show(composed, measure_layer)
-        # It is always reported, but with a weight of 0 it needs no gradient.
-        variation = costs.total_variation(composed if self.settings.total_variation else composed.detach())
-        return self.weighted_terms(contents, measures, variation)
+        return self.weighted_terms(contents, measures, self.pixel_terms(composed))
+
+    @property
+    def pixels_count(self) -> bool:
+        """Whether J depends on the pixels directly, and not through activations alone."""
+        return bool(self.settings.total_variation) or self.targets.temporal is not None
+
+    def pixel_terms(self, composed: Tensor) -> dict[str, Tensor]:
+        """The unweighted costs that need no network, as scalars: the picture as the network sees it (1, 3, H, W)."""
+        # Total variation is always reported, but with a weight of 0 it needs no gradient.
+        smoothed = composed if self.settings.total_variation else composed.detach()
+        terms = {"total_variation": costs.total_variation(smoothed)}
+        if temporal := self.targets.temporal:
+            terms["temporal"] = costs.temporal_cost(composed, temporal.expected, temporal.trust)
+        return terms
 
     def weighted_terms(
-        self, contents: Mapping[str, Tensor], measures: Mapping[str, Sequence[Any]], variation: Tensor
+        self,
+        contents: Mapping[str, Tensor],
+        measures: Mapping[str, Sequence[Any]],
+        of_pixels: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
-        """The terms by name, as scalars, from content costs (by layer), measures (by layer and region) and variation.
+        """The terms by name, as scalars, from content costs (by layer), measures (by layer and region), `pixel_terms`.
 
         The formulas are those of `nst.costs`; each layer's cost is divided by the energy of its target.
         """
-        settings, targets = self.settings, self.targets
+        settings, targets, variation = self.settings, self.targets, of_pixels["total_variation"]
         shares = {layer: weight / targets.content_energy[layer] for layer, weight in settings.content_layers.items()}
         content = sum((share * contents[layer] for layer, share in shares.items()), torch.zeros_like(variation))
         shares_of_regions, lambdas = self._shares_and_lambdas
@@ -87,7 +109,9 @@ class Objective:
         total = costs.total_cost(content, style, settings.alpha, beta)
         if settings.total_variation:
             total = total + settings.total_variation * variation
-        terms = {"total": total, "content": content, "style": style, "total_variation": variation}
+        if targets.temporal:
+            total = total + targets.temporal.gamma * of_pixels["temporal"]
+        terms = {"total": total, "content": content, "style": style, **of_pixels}
         return terms | dict(zip(settings.style_layers, layers, strict=True))
 
     def begun(self, image: Tensor) -> Tensor:

@@ -90,6 +90,15 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Temporal:
+    """What a frame of a clip is compared with besides its own content and the style (Ruder et al. 2016)."""
+
+    expected: Tensor  # sRGB (1, 3, H, W): the last frame's result, moved along the optical flow
+    trust: Tensor  # (1, 1, H, W) in [0, 1]: where the flow can be trusted
+    gamma: float  # weight of J_temporal
+
+
+@dataclass(frozen=True)
 class Targets:
     """What a level's picture is compared with, and the energies that its content costs are divided by."""
 
@@ -100,6 +109,7 @@ class Targets:
     content: Mapping[str, Tensor]  # content layer -> activations (1, C, H, W)
     content_energy: Mapping[str, float]  # content layer -> what its cost is divided by
     regions: tuple[Region, ...]
+    temporal: Temporal | None = None  # None: a single picture
 
     @classmethod
     @torch.inference_mode(False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -34,13 +34,13 @@ class TiledObjective(Objective):
             sums = _SumsOverTiles(self)
             entered = passes.forward(composed, sums.add, differentiable=True)
             malloc.trim()  # tiles of changing sizes leave gaps
-            smoothed = composed.clone().requires_grad_() if self.settings.total_variation else composed
-            terms = sums.terms(costs.total_variation(smoothed))
+            pixels = composed.clone().requires_grad_() if self.pixels_count else composed
+            terms = sums.terms(self.pixel_terms(pixels))
             terms["total"].backward()  # to the sums, and no further
             gradient = passes.backward(entered, sums.loss).contiguous()
             malloc.trim()
-            if smoothed.grad is not None:
-                gradient += smoothed.grad
+            if pixels.grad is not None:
+                gradient += pixels.grad
             if self.targets.mask is not None:
                 gradient *= self.targets.mask  # as `composed` multiplies the picture
             gradient = self.painted(gradient)  # a projection is its own adjoint
@@ -50,7 +50,7 @@ class TiledObjective(Objective):
         composed, sums = self.composed(image), _SumsOverTiles(self)
         TilePasses(self.extractor, self.tile_bytes).forward(composed, sums.add)
         malloc.trim()
-        return sums.terms(costs.total_variation(composed))
+        return sums.terms(self.pixel_terms(composed))
 
 
 class _SumsOverTiles:
@@ -74,8 +74,8 @@ class _SumsOverTiles:
             for region in self.regions:
                 region.add(layer, own, place)
 
-    def terms(self, variation: Tensor) -> dict[str, Tensor]:
-        """The terms by name, as functions of the sums."""
+    def terms(self, of_pixels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The terms by name, as functions of the sums and of `Objective.pixel_terms`."""
         layers = self.objective.settings.style_layers
         measures = {layer: [region.measures[layer] for region in self.regions] for layer in layers}
         for leaf in self.contents.values():
@@ -83,7 +83,7 @@ class _SumsOverTiles:
         for of_regions in measures.values():
             for leaf in (leaf for measure in of_regions for leaf in _tensors(measure)):
                 leaf.requires_grad_()
-        return self.objective.weighted_terms(self.contents, measures, variation)
+        return self.objective.weighted_terms(self.contents, measures, of_pixels)
 
     def loss(self, layer: str, own: Tensor, place: Place) -> Tensor | None:
         """A scalar with the gradient of J by a tile's own activations (1, C, h, w); None where that is 0."""
