@@ -183,7 +183,7 @@ def local(device: str, number: int | None) -> list[Worker]:
 
 
 def cluster(address: str, number: int | None) -> list[Worker]:
-    """Workers on a Ray cluster, as `nst.batch.ray_workers.workers` gives them. `ValueError` too where Ray is missing."""
+    """Workers on a Ray cluster, as `nst.batch.ray_workers.workers` gives them. `ValueError` where Ray is missing."""
     try:
         from nst.batch import ray_workers  # Ray is not among the requirements
     except ImportError:
