@@ -92,6 +92,8 @@ class Job:
 
     def at_size(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Scale a level's picture to the size of the next level: (1, 3, h, w) -> (1, 3, *size)."""
+        if self.temporal:  # the last frame's paint has detail to add
+            return pictures.enlarge(image, size, self.start.to(image))
         if self.start is None and self.settings.init in ("content", "coloured"):
             return pictures.enlarge(image, size, self.inputs.photo)
         return pictures.resize(image, size)

@@ -196,7 +196,8 @@ class _Run:
         """J for a level. The network sees the picture whole where `tile_bytes` is None, else in such tiles."""
         settings = self.job.settings
         targets = Targets.of(self.job.inputs, self.extractor, settings, level, tile_bytes, self.memo)
-        targets = dataclasses.replace(targets, temporal=self.job.temporal)
+        if temporal := self.job.temporal:
+            targets = targets.in_clip(temporal.at_size((level.height, level.width)), self.extractor, settings)
         if tile_bytes is None:
             return Objective(self.extractor, targets, settings)
         return TiledObjective(self.extractor, targets, settings, tile_bytes)

@@ -18,7 +18,7 @@ from nst import recipe
 from nst.events import Degraded, Step
 from nst.film import shots, writing
 from nst.film.clip import Clip
-from nst.film.painting import LOOK_BACK, Painted, film_size, paint_shot
+from nst.film.painting import Painted, film_size, paint_shot
 from nst.images import encode, pictures
 from nst.objective.targets import StyleCache
 from nst.settings import Settings
@@ -105,21 +105,20 @@ class Film:
         The steps of each shot's first frame come before it. Closing the iterator stops the work within one step.
         """
         number = self.done()
-        begin = max((first for first in self.shots if first <= number), default=0)
-        tail = self.tail(begin, number)
+        before = self.before(number) if number < self.count else None
         frames = self.clip.since(number).frames(self.size)
         while number < self.count:
             end = next((first for first in self.shots if first > number), self.count)
             shot = islice(frames, end - number)
-            given = {"before": tail, "masks": self.masks, "memo": memo}
+            given = {"before": before, "masks": self.masks, "memo": memo}
             for event in paint_shot(shot, self.styles, self.settings, self.gamma, **given):
                 if isinstance(event, Painted):
-                    self.keep(number, event.paint, event.picture)
+                    self.keep(number, event)
                     number += 1
                 yield event
             if number < end:
                 raise ValueError(f"the clip ends after {number} of {self.count} frames; was the file changed?")
-            tail = []
+            before = None
 
     def pictures(self) -> Iterator[Image.Image]:
         """The painted frames in order, up to the first that is missing (PIL RGB)."""
@@ -160,25 +159,22 @@ class Film:
         return self.folder / f"{number + 1:06d}.png"
 
     def _paint_file(self, number: int) -> Path:
-        """The paint of a frame whose final colours differ from it."""
+        """The paint of a frame, as `Painted.kept_paint` has it."""
         return self.folder / f"{number + 1:06d}.paint.png"
 
-    def keep(self, number: int, paint: Image.Image, picture: Image.Image) -> None:
+    def keep(self, number: int, painted: Painted) -> None:
         """Write a frame, its paint first: a frame that exists is complete."""
-        if paint.tobytes() != picture.tobytes():
+        if paint := painted.kept_paint():
             encode.save(paint, self._paint_file(number))
-        encode.save(picture, self._file(number))
+        encode.save(painted.picture, self._file(number))
 
-    def tail(self, begin: int, end: int) -> list[Painted]:
-        """The painted frames before `end`, as many as the next one is compared with, of the shot from `begin` on."""
-        first = max(begin, end - max(LOOK_BACK))
-        frames = self.clip.since(first).frames(self.size) if first < end else ()
-        tail = []
-        for number, frame in enumerate(islice(frames, end - first), start=first):
-            picture = pictures.load(self._file(number), "painted frame")
-            own = self._paint_file(number)
-            tail.append(Painted(frame, pictures.load(own) if own.exists() else picture, picture))
-        return tail
+    def before(self, number: int) -> Painted | None:
+        """The painted frame before this one, if both are of one shot."""
+        if number in self.shots:
+            return None
+        frame = next(self.clip.since(number - 1).frames(self.size))
+        picture, own = pictures.load(self._file(number - 1), "painted frame"), self._paint_file(number - 1)
+        return Painted.restored(frame, picture, pictures.load(own, "painted frame") if own.exists() else None)
 
 
 def _identity(path: Path) -> str:

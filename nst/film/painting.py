@@ -16,17 +16,24 @@ from PIL import Image
 from torch import Tensor
 
 from nst.events import Costs, Degraded, Finished, Step
-from nst.film.flow import Motion, motion
+from nst.film.flow import motion, sampled
 from nst.images import pictures
 from nst.job import Job
 from nst.objective.targets import StyleCache, Temporal
+from nst.schedule import plan
 from nst.settings import LIMITS, Settings
 from nst.transfer import run
 
-# Quality -> steps of a frame that starts from the one before. Style costs of eight steps are within 15 % of those of a
-# single picture (python -m nst.bench film).
-FRAME_STEPS: dict[str, int] = {"sketch": 4, "draft": 6, "balanced": 8, "fine": 12}
-LOOK_BACK = (1, 2, 4, 8, 16)  # frames before that one is compared with; a nearer one counts first
+# Quality -> steps of a frame that starts from the one before, per level as in `nst.settings.QUALITIES`. A frame with
+# nothing new takes those of the last level alone.
+FRAME_STEPS: dict[str, tuple[int, int, int]] = {
+    "sketch": (5, 3, 4),
+    "draft": (8, 5, 6),
+    "balanced": (12, 8, 8),
+    "fine": (24, 16, 12),
+}
+NEW_SHARE = 0.02  # share of a frame that is new, from which on it is painted from its coarsest level
+NEW_EDGE_PX = 4  # how far what is new is painted over what is not
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,25 @@ class Painted:
     frame: Image.Image  # PIL RGB, as the clip has it
     paint: Image.Image  # PIL RGB, as the steps left it: the next frame starts from it
     picture: Image.Image  # PIL RGB, in its final colours and with its mask
+    new: Image.Image | None = None  # mode L, 255 where nothing was painted before: too little to paint it by itself
     costs: Costs | None = None  # of the last step; None for a frame that was painted earlier
     seconds: float = 0.0
+
+    def kept_paint(self) -> Image.Image | None:
+        """What the next frame needs besides the picture: the paint, half transparent where `new`. None: nothing."""
+        if self.new:
+            paint = self.paint.convert("RGBA")
+            paint.putalpha(self.new.point(lambda value: 128 if value else 255))
+            return paint
+        return None if self.paint.tobytes() == self.picture.tobytes() else self.paint
+
+    @classmethod
+    def restored(cls, frame: Image.Image, picture: Image.Image, paint: Image.Image | None) -> Painted:
+        """From the clip's frame, the picture, and `kept_paint`."""
+        if paint is None:
+            return cls(frame, picture, picture)
+        colours, alpha = pictures.split(paint)
+        return cls(frame, colours, picture, alpha and alpha.point(lambda value: 0 if value == 255 else 255))
 
 
 @dataclass(frozen=True)
@@ -45,11 +69,8 @@ class Expected:
     """What a frame should look like by what was painted before."""
 
     picture: Tensor  # sRGB (1, 3, H, W)
-    trust: Tensor  # (1, 1, H, W) in [0, 1]
-
-    def start(self, frame: Tensor) -> Tensor:
-        """What the steps start from: the frame itself where nothing is expected, such as where something appears."""
-        return torch.where(self.trust > 0, self.picture, frame)
+    trust: Tensor  # (1, 1, H, W), 0 or 1
+    new: Tensor  # (1, 1, H, W), 0 or 1: where nothing is painted yet
 
 
 def paint_shot(
@@ -58,74 +79,71 @@ def paint_shot(
     settings: Settings,
     gamma: float,
     *,
-    before: Sequence[Painted] = (),
+    before: Painted | None = None,
     masks: Sequence[pictures.Source] = (),
     memo: StyleCache | None = None,
 ) -> Iterator[Step | Degraded | Painted]:
     """A `Painted` for each frame (PIL RGB of the size of the result), with the steps of a shot's first frame before it.
 
-    `before` are the last frames of the shot that are painted already, oldest first; none: a shot begins. `gamma` is the
-    weight of J_temporal. Closing the iterator stops the work within one step.
+    `before` is the last frame of the shot that is painted already; None: a shot begins. `gamma` is the weight of
+    J_temporal. Closing the iterator stops the work within one step.
     """
     memo = memo or StyleCache()
     styles = [pictures.load(style, "style picture") for style in styles]
-    known = list(before)[-max(LOOK_BACK) :]
     for frame in frames:
-        job = _job(frame, known, styles, settings, gamma, masks)
+        job, new = _job(frame, before, styles, settings, gamma, masks)
         for event in run(job, memo):
             if isinstance(event, Finished):
-                known.append(_painted(frame, event))
-            elif isinstance(event, Degraded) or (isinstance(event, Step) and not known):
+                before = _painted(frame, new, event)
+            elif isinstance(event, Degraded) or (isinstance(event, Step) and before is None):
                 yield event
-        yield known[-1]
-        del known[: -max(LOOK_BACK)]
+        yield before
 
 
 def _job(
     frame: Image.Image,
-    known: Sequence[Painted],
+    before: Painted | None,
     styles: Sequence[Image.Image],
     settings: Settings,
     gamma: float,
     masks: Sequence[pictures.Source],
-) -> Job:
-    """The run of one frame."""
-    if not known:
-        return Job.of(frame, styles, settings, masks, None)
-    steps = settings.steps or FRAME_STEPS[settings.quality]
-    expected = expected_from(known, frame)
-    start = pictures.to_picture(expected.start(pictures.to_tensor(frame)))
-    job = Job.of(frame, styles, dataclasses.replace(settings, pyramid=False, steps=steps), masks, start)
-    size, device = job.inputs.size, job.inputs.photo.device
-    trust = F.interpolate(expected.trust, size, mode="nearest").to(device)
-    return dataclasses.replace(job, temporal=Temporal(pictures.resize(expected.picture, size).to(device), trust, gamma))
+) -> tuple[Job, Image.Image | None]:
+    """The run of one frame, and where it leaves something new that is too small to be painted by itself."""
+    if before is None:
+        return Job.of(frame, styles, settings, masks, None), None
+    expected = expected_from(before, frame)
+    start, trust, new = expected.picture, expected.trust, None
+    if float(expected.new.mean()) >= NEW_SHARE:
+        new = F.max_pool2d(expected.new, 2 * NEW_EDGE_PX + 1, 1, NEW_EDGE_PX)
+        start, trust = torch.where(new > 0, pictures.to_tensor(frame), start), trust * (1 - new)
+    job = Job.of(frame, styles, settings, masks, pictures.to_picture(start))
+    counts = FRAME_STEPS[settings.quality]
+    levels = plan(*job.inputs.size, counts, settings.steps or counts[-1], pyramid=settings.pyramid and new is not None)
+    device = job.inputs.photo.device
+    parts = (None if part is None else part.to(device) for part in (expected.picture, trust, new))
+    temporal = Temporal(*parts, gamma).at_size(job.inputs.size)
+    left = None if new is not None or not expected.new.any() else _mask(expected.new)
+    return dataclasses.replace(job, levels=levels, temporal=temporal), left
 
 
-def expected_from(known: Sequence[Painted], frame: Image.Image) -> Expected:
-    """What is expected of a frame by the painted ones before it, at least one, oldest first.
-
-    Each position is taken from the nearest frame from which the flow can be trusted. So a thing that was hidden for a
-    few frames looks as before (Ruder et al. 2016, section 4.2: long-term consistency).
-    """
-    found: Expected | None = None
-    for back in LOOK_BACK:
-        if back > len(known) or (found and found.trust.min() > 0):
-            break
-        earlier = known[-back]
-        moves: Motion = motion(earlier.frame, frame)
-        moved = moves.moved(pictures.to_tensor(earlier.paint))
-        if found is None:
-            found = Expected(moved, moves.trust)
-        else:
-            new = (found.trust == 0) & (moves.trust > 0)
-            found = Expected(torch.where(new, moved, found.picture), torch.maximum(found.trust, moves.trust))
-    return found
+def _mask(positions: Tensor) -> Image.Image:
+    """(1, 1, H, W) of 0 and 1 -> PIL, mode L."""
+    return Image.fromarray(positions[0, 0].mul(255).byte().numpy())
 
 
-def _painted(frame: Image.Image, finished: Finished) -> Painted:
+def expected_from(before: Painted, frame: Image.Image) -> Expected:
+    """What is expected of a frame by the painted one before it."""
+    moves = motion(before.frame, frame)
+    new = 1 - moves.trust
+    if before.new:
+        new = torch.maximum(new, sampled(pictures.to_tensor(before.new), moves.flow, "nearest"))
+    return Expected(moves.moved(pictures.to_tensor(before.paint)), moves.trust, new)
+
+
+def _painted(frame: Image.Image, new: Image.Image | None, finished: Finished) -> Painted:
     result = finished.result
     paint = pictures.to_picture(result.painting.painted)
-    return Painted(frame, paint, result.image.convert("RGB"), result.history[-1], result.seconds)
+    return Painted(frame, paint, result.image.convert("RGB"), new, result.history[-1], result.seconds)
 
 
 def film_size(clip: Image.Image, settings: Settings, even: bool) -> tuple[int, int]:

@@ -28,7 +28,7 @@ class Segment:
 
     number: int  # index of the first frame
     frames: tuple[bytes, ...]
-    before: tuple[tuple[bytes, bytes], ...]  # frame and paint of the last painted ones of the shot, oldest first
+    before: Kept | None  # the frame before them, if that is of the same shot
     styles: tuple[bytes, ...]
     masks: tuple[bytes, ...]
     settings: Settings
@@ -44,25 +44,40 @@ class Segment:
         settings = self.settings
         if settings.device == "auto":
             settings = dataclasses.replace(settings, device=device)
-        before = [
-            Painted(pictures.load(frame), pictures.load(paint), pictures.load(paint)) for frame, paint in self.before
-        ]
         frames = map(pictures.load, self.frames)
-        given = {"before": before, "masks": self.masks, "memo": kept_styles()}
+        given = {"before": self.before and self.before.painted(), "masks": self.masks, "memo": kept_styles()}
         try:
             events = list(paint_shot(frames, self.styles, settings, self.gamma, **given))
         except (ValueError, WeightsError, OutOfMemoryError) as error:
             return Strip(error=str(error))
         painted = [event for event in events if isinstance(event, Painted)]
         notes = tuple(event.reason for event in events if isinstance(event, Degraded))
-        return Strip(tuple((encode.encode(one.paint), encode.encode(one.picture)) for one in painted), notes)
+        return Strip(tuple(map(Kept.of, painted)), notes)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A painted frame as PNG files: the clip's frame, the picture, and `Painted.kept_paint`."""
+
+    frame: bytes
+    picture: bytes
+    paint: bytes | None
+
+    @classmethod
+    def of(cls, painted: Painted) -> Kept:
+        paint = painted.kept_paint()
+        return cls(*map(encode.encode, (painted.frame, painted.picture)), paint and encode.encode(paint))
+
+    def painted(self) -> Painted:
+        files = (self.frame, self.picture, self.paint)
+        return Painted.restored(*(file and pictures.load(file, "painted frame") for file in files))
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The output of a worker: paint and picture of each frame as PNG files, or the error."""
+    """The output of a worker: the painted frames, or the error."""
 
-    pictures: tuple[tuple[bytes, bytes], ...] = ()
+    frames: tuple[Kept, ...] = ()
     notes: tuple[str, ...] = ()
     error: str | None = None
 
@@ -87,11 +102,18 @@ class _Todo:
             return self.lost.popleft()
         if not self.open:
             return None
-        number, begin, end = shot = self.open.popleft()
+        number, _, end = shot = self.open.popleft()
         film = self.film
         frames = islice(film.clip.since(number).frames(film.size), min(FRAMES, end - number))
-        before = [(encode.encode(one.frame), encode.encode(one.paint)) for one in film.tail(begin, number)]
-        given = tuple(map(encode.encode, frames)), tuple(before), self.styles, self.masks, film.settings, film.gamma
+        before = film.before(number)
+        given = (
+            tuple(map(encode.encode, frames)),
+            before and Kept.of(before),
+            self.styles,
+            self.masks,
+            film.settings,
+            film.gamma,
+        )
         task = Segment(number, *given)
         self.handed_out[task.key] = shot
         return Assignment(task, {})
@@ -109,9 +131,9 @@ class _Todo:
             raise ValueError(f"frame {segment.number + 1}: {outcome.error}")
         yield from map(Degraded, outcome.notes)
         number = segment.number
-        for frame, (paint, picture) in zip(segment.frames, outcome.pictures, strict=True):
-            painted = Painted(*(pictures.load(file) for file in (frame, paint, picture)))
-            self.film.keep(number, painted.paint, painted.picture)
+        for kept in outcome.frames:
+            painted = kept.painted()
+            self.film.keep(number, painted)
             number += 1
             yield painted
         if number < end:

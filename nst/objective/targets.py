@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from nst.settings import Settings
 # A photo with a smaller share of the style's content energy has next to no content. Real photos have 0.15 and more at
 # 384 px, 0.07 at any layer. A flat one has 0.005: divided by that, any stroke would cost more than it is worth.
 LEAST_CONTENT = 1 / 16
+TRUSTED_WHOLE = 0.99  # share of the positions under one of a smaller level that must be trusted
 STYLES_BYTES = 2**26  # a style picture at one size takes 2.3 MB, the style matrices of the five layers
 
 
@@ -88,6 +89,14 @@ class Region:
                 energies[layer] = _energy(statistic.cost(targets[layer], statistic.measure(zeros[layer], None)))
         return cls(share, _guides(part, extractor, settings), targets, energies)
 
+    def within(self, part: Mapping[str, Tensor]) -> Region | None:
+        """What of the region is in a part of the picture, given as guides; None where they share nothing."""
+        guides = {layer: guide if (own := self.guides[layer]) is None else own * guide for layer, guide in part.items()}
+        finest = max(guides, key=lambda layer: guides[layer].numel())
+        whole = self.guides[finest]
+        share = float(guides[finest].mean() / (1.0 if whole is None else whole.mean()))
+        return replace(self, share=self.share * share, guides=guides) if share > 0 else None
+
 
 @dataclass(frozen=True)
 class Temporal:
@@ -95,7 +104,16 @@ class Temporal:
 
     expected: Tensor  # sRGB (1, 3, H, W): the last frame's result, moved along the optical flow
     trust: Tensor  # (1, 1, H, W) in [0, 1]: where the flow can be trusted
+    new: Tensor | None  # (1, 1, H, W) in [0, 1]: what is painted for the first time; None: nothing of note
     gamma: float  # weight of J_temporal
+
+    def at_size(self, size: tuple[int, int]) -> Temporal:
+        """The same for a level of this size. What is trusted in part is not trusted."""
+        if self.expected.shape[-2:] == size:
+            return self
+        trust = (masks.resize(self.trust, size) > TRUSTED_WHOLE).to(self.trust)
+        new = None if self.new is None else masks.resize(self.new, size)
+        return Temporal(pictures.resize(self.expected, size), trust, new, self.gamma)
 
 
 @dataclass(frozen=True)
@@ -110,6 +128,18 @@ class Targets:
     content_energy: Mapping[str, float]  # content layer -> what its cost is divided by
     regions: tuple[Region, ...]
     temporal: Temporal | None = None  # None: a single picture
+
+    def in_clip(self, temporal: Temporal, extractor: FeatureExtractor, settings: Settings) -> Targets:
+        """The targets of a frame. What is new in it has a style cost of its own.
+
+        The style matrix of the whole frame is nearly right once the rest is painted: it alone leaves new parts as they
+        are in the clip (seen).
+        """
+        regions = self.regions
+        if temporal.new is not None:
+            new, rest = (_guides(part, extractor, settings) for part in (temporal.new, 1 - temporal.new))
+            regions = tuple(part for region in regions for part in (region.within(new), region.within(rest)) if part)
+        return replace(self, temporal=temporal, regions=regions)
 
     @classmethod
     @torch.inference_mode(False)
