@@ -107,7 +107,8 @@ class Job:
             return self.settings.optimiser
         few = level.steps < FEW_STEPS
         tuned = {"gain": FEW_STEPS_GAIN, "first_rms": self._style_detail(level)} if few else {}
-        if self.start is not None and self.start.shape[-2:] == (level.height, level.width):
+        finished = self.temporal is None or self.temporal.new is None or level.number > 1
+        if self.start is not None and self.start.shape[-2:] == (level.height, level.width) and finished:
             tuned["first_rms"] = GENTLE_RMS
         return partial(BoxLBFGS, **tuned)
 

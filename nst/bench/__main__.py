@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
-from nst.bench import engine, figure, ghosts, many, qualities, size, visitor
+from nst.bench import engine, figure, film, ghosts, many, qualities, size, visitor
 from nst.bench.engine import Row
 from nst.device import choose_device
 
@@ -32,6 +32,7 @@ SECTIONS: dict[str, Section] = {
     "crews": many.crews,
     "tiles": size.tiles,
     "ghosts": ghosts.ghosts,
+    "film": film.film,
     "qualities": qualities.qualities,
 }
 QUICK_SECTIONS = ("step", "quality")

@@ -23,7 +23,7 @@ from nst.images import encode, pictures
 from nst.objective.targets import StyleCache
 from nst.settings import Settings
 
-GAMMA = 300.0  # default weight of J_temporal
+GAMMA = 200.0  # default weight of J_temporal
 MOST_GAMMA = 1e6
 PLAN = "film.json"
 

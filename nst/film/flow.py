@@ -18,6 +18,8 @@ from torch import Tensor
 # between neighbours, may be this share of the squared flow plus this many square pixels.
 DISAGREEMENT = 0.01, 0.5
 BORDER = 0.01, 0.002
+SMOOTHNESS = 60.0  # of the flow; OpenCV's own is 20. The error on five clips is 6 to 40 % lower, on one 3 % higher
+ALIKE, NEAR_PX = 4.0, 5  # mean difference of grey levels (of 255) in a square of this side that noise may make
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,13 @@ class Motion:
     """How the picture came from an earlier one."""
 
     flow: Tensor  # (1, 2, H, W), px: x and y from a position of the later frame to where it was in the earlier one
-    trust: Tensor  # (1, 1, H, W): 1 where the flow can be trusted, else 0
+    seen: Tensor  # (1, 1, H, W): 0 where the earlier frame does not show it: hidden, or outside; else 1
+    smooth: Tensor  # (1, 1, H, W): 0 at borders of motion, where the flow is inexact; else 1
+
+    @property
+    def trust(self) -> Tensor:
+        """Where the flow can be trusted: (1, 1, H, W), 0 or 1."""
+        return self.seen * self.smooth
 
     def moved(self, earlier: Tensor) -> Tensor:
         """A picture of the earlier frame as it looks in the later one: (1, C, H, W) -> same, clamped to [0, 1]."""
@@ -34,9 +42,12 @@ class Motion:
 
 def motion(earlier: Image.Image, later: Image.Image) -> Motion:
     """From an earlier to a later frame of the same size (PIL RGB). Does not need a device."""
-    greys = [np.asarray(frame.convert("L")) for frame in (earlier, later)]
+    greys = [np.array(frame.convert("L")) for frame in (earlier, later)]  # copies: torch wants to own them
     back, forth = _flow(greys[1], greys[0]), _flow(greys[0], greys[1])
-    return Motion(back, trusted(back, forth))
+    was, now = (torch.from_numpy(grey)[None, None].float() for grey in greys)
+    alike = F.avg_pool2d((sampled(was, back, "bilinear") - now).abs(), NEAR_PX, 1, NEAR_PX // 2) <= ALIKE
+    # In noise the two directions disagree where nothing was hidden; then the two frames are alike all the same.
+    return Motion(back, (agrees(back, forth) | alike) * inside(back), smooth(back))
 
 
 def _flow(first: np.ndarray, second: np.ndarray) -> Tensor:
@@ -44,28 +55,33 @@ def _flow(first: np.ndarray, second: np.ndarray) -> Tensor:
     import cv2  # here: a clip needs it, a single picture does not
 
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method.setVariationalRefinementAlpha(SMOOTHNESS)
     return torch.from_numpy(method.calc(first, second, None)).permute(2, 0, 1).unsqueeze(0)
 
 
-def trusted(back: Tensor, forth: Tensor) -> Tensor:
-    """Where the flow `back` can be trusted, given `forth` of the other direction: (1, 2, H, W) each -> (1, 1, H, W).
+def agrees(back: Tensor, forth: Tensor) -> Tensor:
+    """Where the two directions agree: (1, 2, H, W) each -> (1, 1, H, W), boolean.
 
-    Not where the two disagree, which is where something was hidden; not at borders of motion; not outside the frame.
+    Where something was hidden, `back` leads to what hid it, and `forth` leads from there to somewhere else.
     """
     forth_there = sampled(forth, back, "bilinear")
     lengths = _squared(back) + _squared(forth_there)
-    agrees = _squared(back + forth_there) <= DISAGREEMENT[0] * lengths + DISAGREEMENT[1]
-    right = F.pad(back[..., 1:] - back[..., :-1], (0, 1, 0, 0))
-    down = F.pad(back[..., 1:, :] - back[..., :-1, :], (0, 0, 0, 1))
-    smooth = _squared(right) + _squared(down) <= BORDER[0] * _squared(back) + BORDER[1]
-    return (agrees & smooth & inside(back)).float()
+    return _squared(back + forth_there) <= DISAGREEMENT[0] * lengths + DISAGREEMENT[1]
+
+
+def smooth(flow: Tensor) -> Tensor:
+    """1 where a flow changes little from pixel to pixel, else 0: (1, 2, H, W) -> (1, 1, H, W)."""
+    right = F.pad(flow[..., 1:] - flow[..., :-1], (0, 1, 0, 0))
+    down = F.pad(flow[..., 1:, :] - flow[..., :-1, :], (0, 0, 0, 1))
+    return (_squared(right) + _squared(down) <= BORDER[0] * _squared(flow) + BORDER[1]).float()
 
 
 def inside(flow: Tensor) -> Tensor:
-    """Where a flow (1, 2, H, W) points into the frame: (1, 1, H, W), boolean."""
+    """1 where a flow (1, 2, H, W) points into the frame or at its outermost pixels, else 0: (1, 1, H, W)."""
     x, y = (_positions(flow) + flow).unbind(1)
     height, width = flow.shape[-2:]
-    return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).unsqueeze(1)
+    within = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return within.unsqueeze(1).float()
 
 
 def sampled(picture: Tensor, flow: Tensor, mode: str) -> Tensor:

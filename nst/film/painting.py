@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from nst.events import Costs, Degraded, Finished, Step
-from nst.film.flow import motion, sampled
+from nst.film.flow import inside, motion, sampled
 from nst.images import pictures
 from nst.job import Job
 from nst.objective.targets import StyleCache, Temporal
@@ -33,6 +33,7 @@ FRAME_STEPS: dict[str, tuple[int, int, int]] = {
     "fine": (24, 16, 12),
 }
 NEW_SHARE = 0.02  # share of a frame that is new, from which on it is painted from its coarsest level
+THINNEST_PX = 3  # of what is new
 NEW_EDGE_PX = 4  # how far what is new is painted over what is not
 
 
@@ -134,10 +135,16 @@ def _mask(positions: Tensor) -> Image.Image:
 def expected_from(before: Painted, frame: Image.Image) -> Expected:
     """What is expected of a frame by the painted one before it."""
     moves = motion(before.frame, frame)
-    new = 1 - moves.trust
+    new = torch.maximum(_opened(1 - moves.seen), 1 - inside(moves.flow))  # a strip at the edge may be one pixel wide
     if before.new:
         new = torch.maximum(new, sampled(pictures.to_tensor(before.new), moves.flow, "nearest"))
     return Expected(moves.moved(pictures.to_tensor(before.paint)), moves.trust, new)
+
+
+def _opened(positions: Tensor) -> Tensor:
+    """Without what is thinner than `THINNEST_PX`, which wrong flow in noise is: (1, 1, H, W) of 0 and 1 -> same."""
+    shrunk = 1 - F.max_pool2d(1 - positions, THINNEST_PX, 1, THINNEST_PX // 2)
+    return F.max_pool2d(shrunk, THINNEST_PX, 1, THINNEST_PX // 2)
 
 
 def _painted(frame: Image.Image, new: Image.Image | None, finished: Finished) -> Painted:
