@@ -69,6 +69,8 @@ MARKERS = {
     "explain/test_entry_picture.py": "slow",
     "explain/test_layer_studies.py": "slow",
     "explain/test_notebook.py": "slow",
+    "film/test_painting.py": "slow",
+    "film/test_segments.py": "process",
     "objective/test_tiled_costs.py": "slow",
     "test_faults.py": "slow",
     "test_runs_with_masks.py": "slow",

@@ -176,11 +176,11 @@ class _Sound:
 def _copied(source: Any, heard: Any, stream: Any, clip: Clip, end_s: float) -> Iterator[tuple[float, Any]]:
     """(time in the film, packet) for each packet of sound within the film."""
     with source:
-        for packet in _packets(source, heard):
+        for packet in _packets(source, heard, clip):
             time_s = float(packet.pts * packet.time_base) - _begin_s(source) - clip.start_s
             if time_s >= end_s:
                 return
-            if time_s < 0:
+            if time_s < 0 and clip.start_s:  # at the clip's own begin these warm up the decoder
                 continue
             packet.stream = stream
             packet.pts = packet.dts = round(time_s / packet.time_base)
@@ -195,7 +195,7 @@ def _encoded(source: Any, heard: Any, stream: Any, clip: Clip, end_s: float) -> 
     resampler = av.AudioResampler(context.format or "fltp", context.layout, context.sample_rate)
     written = 0  # samples
     with source:
-        for packet in _packets(source, heard):
+        for packet in _packets(source, heard, clip):
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
@@ -213,9 +213,11 @@ def _encoded(source: Any, heard: Any, stream: Any, clip: Clip, end_s: float) -> 
         yield written / context.sample_rate, stream.encode(None)
 
 
-def _packets(source: Any, heard: Any) -> Iterator[Any]:
+def _packets(source: Any, heard: Any, clip: Clip) -> Iterator[Any]:
     import av
 
+    if clip.start_s > 1:
+        source.seek(int((_begin_s(source) + clip.start_s - 0.5) * 1_000_000))
     packets = source.demux(heard)
     while True:
         try:
