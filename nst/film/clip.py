@@ -217,18 +217,12 @@ def _decoded(container: Any, stream: Any, clip: Clip | None) -> Iterator[Any]:
     """The frames of a video that can be decoded; the others are counted in `clip.broken`."""
     import av
 
-    packets = container.demux(stream)
-    while True:
+    for packet in _packets(container, stream):
         try:
-            packet = next(packets, None)
-            if packet is None:
-                return
             frames = packet.decode()
         except av.error.FFmpegError:
             if clip:
                 clip.broken += 1
-            if packet is None:
-                return
             continue
         for frame in frames:
             if not frame.is_corrupt:
@@ -237,10 +231,25 @@ def _decoded(container: Any, stream: Any, clip: Clip | None) -> Iterator[Any]:
                 clip.broken += 1
 
 
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of a stream, up to the end or to where the file breaks off."""
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            return
+        if packet is None:
+            return
+        yield packet
+
+
 def _last_time_s(container: Any, stream: Any) -> float:
-    """The end of a video whose header does not give its length."""
+    """The length of a video whose header does not give it, as of one that a browser records."""
     container.seek(0)
-    times = [frame.time for frame in _decoded(container, stream, None) if frame.time is not None]
+    times = [float(packet.pts * packet.time_base) for packet in _packets(container, stream) if packet.pts is not None]
     return (max(times) - min(times) if times else 0) + float(1 / (stream.average_rate or FOLDER_RATE))
 
 

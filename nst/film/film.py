@@ -14,13 +14,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from nst import recipe
+from nst import estimate, recipe
 from nst.events import Degraded, Step
 from nst.film import shots, writing
 from nst.film.clip import Clip
-from nst.film.painting import Painted, film_size, paint_shot
+from nst.film.painting import FRAME_STEPS, Painted, film_size, paint_shot
 from nst.images import encode, pictures
 from nst.objective.targets import StyleCache
+from nst.schedule import plan
 from nst.settings import Settings
 
 GAMMA = 200.0  # default weight of J_temporal
@@ -175,6 +176,20 @@ class Film:
         frame = next(self.clip.since(number - 1).frames(self.size))
         picture, own = pictures.load(self._file(number - 1), "painted frame"), self._paint_file(number - 1)
         return Painted.restored(frame, picture, pictures.load(own, "painted frame") if own.exists() else None)
+
+
+def seconds(film: Film, pace: float | None = None, watch: estimate.Watch = lambda: lambda: True) -> float | None:
+    """Expected time of a film whose clip is one shot with little that is new, s; see `estimate.seconds`."""
+    first = estimate.levels_of(film.clip.shape, film.settings)
+    first_s = estimate.seconds(first, film.settings, pace=pace, watch=watch)
+    if first_s is None:
+        return None
+    counts = FRAME_STEPS[film.settings.quality]
+    size = first[-1].height, first[-1].width
+    levels = plan(*size, counts, film.settings.steps or counts[-1], pyramid=False)
+    later_s = estimate.seconds(levels, film.settings, pace=pace, watch=watch)
+    shots, frames = max(1, len(film.shots)), film.count or film.clip.count
+    return None if later_s is None else shots * first_s + (frames - shots) * later_s
 
 
 def _identity(path: Path) -> str:

@@ -9,6 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from nst.device import choose_device
+from nst.ui.clip.layout import build as build_clip_tab
 from nst.ui.explain.layout import FORMULAS
 from nst.ui.explain.layout import build as build_style_tab
 from nst.ui.server import examples
@@ -38,6 +39,8 @@ def build() -> gr.Blocks:
                 weights_panel, stylise_tab = build_stylise_tab(page)
                 gr.Markdown((HERE / "how_it_works.md").read_text(), latex_delimiters=FORMULAS, elem_id="how")
             build_style_tab(stylise_tab)
+            if limits.clip_s:
+                build_clip_tab()
         page.load(None, None, weights_panel, js=FOLD_ON_PHONE)
     named = {stylise_tab[name] for name in PARAMETERS}  # they refuse by their name
     others = {block for function in page.fns.values() for block in function.inputs} - named

@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 FOLDER = PACKAGE / "examples"  # where a wheel puts them
 if not FOLDER.is_dir():
     FOLDER = PACKAGE.parent / "examples"  # in the repository
-SHOWN = ("photos", "styles", "studies", "lesson")  # what a click brings onto the page
+SHOWN = ("clips", "photos", "styles", "studies", "lesson")  # what a click brings onto the page
 FIRST_PHOTO, FIRST_STYLE = "chelsea", "impasto"
 
 
@@ -35,6 +35,11 @@ def thumbnail(path: str) -> str:
     """A small copy of an example, made by `examples/make_thumbnails.py`: fifteen full pictures would be 4 MB."""
     original = Path(path)
     return str(FOLDER / "thumbnails" / original.parent.name / original.name)
+
+
+def clip() -> str:
+    """The example clip, made by `examples/make_clip.py`."""
+    return str(FOLDER / "clips" / "coffee.mp4")
 
 
 def preset(name: str) -> str:

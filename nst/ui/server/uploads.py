@@ -57,6 +57,12 @@ def picture_input(label: str, **options: Any) -> gr.Image:
     return override(picture, preprocess=_path_of_upload)
 
 
+def clip_input(label: str, **options: Any) -> gr.Video:
+    """A video to drop or to record, whose value is the path of the uploaded file, or None."""
+    video = gr.Video(label=label, sources=["upload", "webcam"], include_audio=True, buttons=[], **options)
+    return override(video, preprocess=_path_of_upload)
+
+
 def brush_input(**options: Any) -> gr.ImageEditor:
     """An editor whose value is the painted layer, or None when nothing is painted.
 
@@ -84,7 +90,7 @@ def refuse_wrong_kinds(component: Component, name: str) -> None:
     override(component, preprocess=preprocess)
 
 
-def _path_of_upload(_: gr.Image, payload: Any) -> str | None:
+def _path_of_upload(_: Component, payload: Any) -> str | None:
     return _checked(payload.path) if payload and payload.path else None
 
 

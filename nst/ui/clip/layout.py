@@ -1,0 +1,105 @@
+"""The tab *Clip*: a video becomes a film in the style of a picture."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import gradio as gr
+
+from nst.ui.clip import handlers
+from nst.ui.server import examples
+from nst.ui.server.events import AT_ONCE, SMALL_WORK, Components, on_device
+from nst.ui.server.limits import page_limits
+from nst.ui.server.uploads import clip_input
+from nst.ui.stylise import presets
+from nst.ui.stylise.controls import HELP, picture_with_examples
+from nst.ui.stylise.zerogpu import on_zerogpu
+
+WORDS = (
+    "Each frame starts from the last painted one, moved along with what is filmed, so that the paint does not flicker "
+    "(Ruder, Dosovitskiy & Brox 2016)."
+)
+
+
+def build() -> None:
+    """Lay out the tab and connect it."""
+    tab = Components(status=gr.Markdown("", container=False, elem_id="clip-status", render=False))
+    with gr.Tab("Clip", id="clip-tab", elem_id="clip-tab"), gr.Row(elem_id="clip-page"):
+        with gr.Column(min_width=320, elem_id="clip-inputs"):
+            tab.update(_inputs(tab["status"]))
+        with gr.Column(scale=2, min_width=320, elem_id="clip-outputs"):
+            tab["status"].render()
+            tab.update(_outputs())
+    tab["visit"] = gr.State(handlers.ClipVisit())
+    _connect(tab)
+
+
+def _inputs(status: gr.Markdown) -> Components:
+    """The clip, its part, the style, and what decides how it is painted."""
+    limits = page_limits()
+    clip = clip_input("Clip", height=200, elem_id="clip-input")
+    sample = gr.Button("Take the example clip", size="sm", elem_id="clip-example")
+    path = examples.clip()
+    sample.click(lambda: path, None, clip, **AT_ONCE)
+    with gr.Row():
+        begin = gr.Number(0, minimum=0, label="From, s", min_width=80, elem_id="clip-from")
+        end = gr.Number(
+            0, minimum=0, label="To, s", min_width=80, elem_id="clip-to",
+            info=f"0: the end. At most {limits.clip_s} s are painted here.",
+        )  # fmt: skip
+    _, first_style, _, _ = examples.first_sight()
+    style = picture_with_examples("Style", examples.styles(), status, value=first_style, elem_id="clip-style")
+    strength = gr.Slider(
+        0, 100, presets.DEFAULT_STRENGTH, step=1, label="Strength", elem_id="clip-strength",
+        info="How much of a painting the clip becomes.",
+    )  # fmt: skip
+    sizes = [px for px in handlers.SIZES_PX if px <= limits.clip_px]
+    with gr.Row():
+        size = gr.Dropdown(
+            [(f"{px} px", px) for px in sizes], value=min(256, sizes[-1]), label="Size", min_width=100,
+            elem_id="clip-size",
+        )  # fmt: skip
+        quality = gr.Dropdown(
+            list(handlers.QUALITIES), value="draft", label="Quality", info=HELP["quality"], min_width=100
+        )
+        rate = gr.Dropdown(list(handlers.RATES), value="12", label="Frames per second", min_width=100)
+    paint = gr.Button("Paint the clip", variant="primary", size="lg", elem_id="clip-paint")
+    stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="clip-stop")
+    expected = gr.Markdown("", container=False, elem_id="clip-expected")
+    gr.Markdown(WORDS, elem_classes="caption")
+    given = dict(zip(handlers.GIVEN, (clip, style, strength, size, quality, begin, end, rate), strict=True))
+    return Components(**given, clip_paint=paint, clip_stop=stop, clip_expected=expected)
+
+
+def _outputs() -> Components:
+    """The frame that is painted last, and the film."""
+    frame = gr.Image(
+        label="The frame that was painted last", interactive=False, format="jpeg", buttons=[], height=360,
+        elem_id="clip-frame",
+    )  # fmt: skip
+    film = gr.Video(
+        label="The film", interactive=False, buttons=[], height=360, loop=True, autoplay=True, elem_id="clip-film"
+    )
+    file = gr.DownloadButton("Download the film", interactive=False, elem_id="clip-download")
+    return Components(clip_frame=frame, clip_film=film, clip_file=file)
+
+
+def _connect(tab: Components) -> None:
+    """The run and its end, Stop, and the estimate before them."""
+    buttons = ("clip_paint", "clip_stop")
+    results = ("clip_film", "clip_file", "status")
+    waiting = tab.call(
+        tab["clip_paint"].click, handlers.begin, ("visit", *handlers.GIVEN), (*buttons, *results), **AT_ONCE
+    )
+    shown = ("clip_frame", *results)
+    paint = on_zerogpu(handlers.paint, handlers.needed_s)
+    run = tab.call(waiting.then, paint, ("visit",), shown, api_visibility="private", **on_device())
+    ready = {"clip_paint": gr.update(interactive=True), "clip_stop": gr.update(visible=False)}
+    for outcome in (run.success, run.failure):
+        tab.call(outcome, lambda: ready, (), ready, **AT_ONCE)
+    over = {**ready, "status": "Stopped; the film so far is written."}
+    stopped = tab.call(tab["clip_stop"].click, lambda: over, (), over, cancels=[run], **AT_ONCE)
+    tab.call(stopped.then, handlers.keep, ("visit",), results, **SMALL_WORK)
+    beginnings = partial(gr.on, [tab[name].change for name in handlers.GIVEN if name != "clip_strength"])
+    asked = {"trigger_mode": "always_last", **SMALL_WORK}
+    tab.call(beginnings, handlers.show_expected, handlers.GIVEN, ("clip_expected",), **asked)
