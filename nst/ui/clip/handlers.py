@@ -35,6 +35,7 @@ OWN_RATE = "as the clip"
 RATES = (OWN_RATE, "8", "12", "24")  # frames per second
 SIZES_PX = (128, 192, 256, 384, 512)
 QUALITIES = ("sketch", "draft", "balanced")
+LAST_STEP_S = 15.0  # most that Stop waits for the step that is being taken
 READING_S = 0.5  # between two messages while the clip is read
 
 
@@ -44,6 +45,7 @@ class ClipVisit:
 
     given: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    painting: bool = False  # whether the run is at work on the folder
 
 
 def begin(visit: ClipVisit, *values: Any) -> Updates:
@@ -54,7 +56,8 @@ def begin(visit: ClipVisit, *values: Any) -> Updates:
         "clip_paint": gr.update(interactive=False),
         "clip_stop": gr.update(visible=True),
         "status": "Waiting for its turn.",
-        "clip_film": None,
+        "clip_frame": gr.update(value=None, visible=True),
+        "clip_film": gr.update(value=None, visible=False),
         "clip_file": gr.update(value=None, interactive=False),
     }
 
@@ -70,13 +73,17 @@ def needed_s(visit: ClipVisit) -> int:
 
 def paint(visit: ClipVisit) -> Iterator[Updates]:
     """Paint what `begin` has kept. Closing it leaves the frames so far, for `keep`."""
-    yield from with_sentences(_painted(visit))
+    visit.painting = True
+    try:
+        yield from with_sentences(_painted(visit))
+    finally:
+        visit.painting = False
 
 
 @on_free_device
 def _painted(device: str, visit: ClipVisit) -> Iterator[Updates]:
     film, most_s = _film(visit, device), page_limits().run_s
-    began_s = told_s = time.monotonic()
+    began_s = told_s = first_s = time.monotonic()
     for number in film.prepare():
         if time.monotonic() - told_s > READING_S:
             told_s = time.monotonic()
@@ -89,24 +96,32 @@ def _painted(device: str, visit: ClipVisit) -> Iterator[Updates]:
                 yield {"clip_frame": event.preview, "status": f"Frame {painted + 1} of {film.count}{left}."}
             elif isinstance(event, Painted):
                 painted += 1
-                took_s = time.monotonic() - began_s
-                left_s = took_s / painted * (film.count - painted)
+                now_s = time.monotonic()
+                if painted == 1:  # it takes several times as long as the others
+                    first_s, left_s = now_s, max(0.0, (expected_s or 0) - (now_s - began_s))
+                else:
+                    left_s = (now_s - first_s) / (painted - 1) * (film.count - painted)
                 yield {"clip_frame": event.picture, "status": _progress(painted, film.count, left_s)}
-                if took_s > most_s:
+                if now_s - began_s > most_s:
                     break
     yield _finished(film, time.monotonic() - began_s)
 
 
 def _progress(painted: int, count: int, left_s: float) -> str:
-    return (
-        f"Frame {painted} of {count} is painted, {duration(left_s)} left." if painted < count else "Writing the film."
-    )
+    if painted == count:
+        return "Writing the film."
+    left = f", {duration(left_s)} left" if left_s else ""
+    return f"Frame {painted} of {count} is painted{left}."
 
 
 def keep(visit: ClipVisit) -> Updates:
     """After Stop: the film as far as it is painted."""
     if visit.folder is None or not visit.given:
         return {}
+    waited_s = 0.0
+    while visit.painting and waited_s < LAST_STEP_S:
+        time.sleep(0.1)
+        waited_s += 0.1
     try:
         film = _film(visit)
         list(film.prepare())
@@ -133,7 +148,8 @@ def _finished(film: Film, took_s: float | None = None) -> Updates:
     if film.broken:
         told += f" {film.broken} frames of the clip were broken; the frame before each is shown instead."
     button = gr.update(value=kept, interactive=True)
-    return {"clip_film": kept, "clip_file": button, "status": told}
+    shown = {"clip_frame": gr.update(visible=False), "clip_film": gr.update(value=kept, visible=True)}
+    return {**shown, "clip_file": button, "status": told}
 
 
 def show_expected(*values: Any) -> Updates:

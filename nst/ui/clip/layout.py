@@ -12,7 +12,7 @@ from nst.ui.server.events import AT_ONCE, SMALL_WORK, Components, on_device
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import clip_input
 from nst.ui.stylise import presets
-from nst.ui.stylise.controls import HELP, picture_with_examples
+from nst.ui.stylise.controls import picture_with_examples
 from nst.ui.stylise.zerogpu import on_zerogpu
 
 WORDS = (
@@ -35,38 +35,32 @@ def build() -> None:
 
 
 def _inputs(status: gr.Markdown) -> Components:
-    """The clip, its part, the style, and what decides how it is painted."""
+    """The clip, the style, and what decides how they are painted, in the order of the first tab."""
     limits = page_limits()
-    clip = clip_input("Clip", height=200, elem_id="clip-input")
-    sample = gr.Button("Take the example clip", size="sm", elem_id="clip-example")
+    _, first_style, _, _ = examples.first_sight()
+    with gr.Row(elem_id="clip-pictures"):
+        with gr.Column(min_width=140):
+            clip = clip_input("Clip", height=150, elem_id="clip-input")
+            sample = gr.Button("Take the example clip", size="sm", elem_id="clip-example")
+        style = picture_with_examples("Style", examples.styles(), status, value=first_style, elem_id="clip-style")
     path = examples.clip()
     sample.click(lambda: path, None, clip, **AT_ONCE)
-    with gr.Row():
-        begin = gr.Number(0, minimum=0, label="From, s", min_width=80, elem_id="clip-from")
-        end = gr.Number(
-            0, minimum=0, label="To, s", min_width=80, elem_id="clip-to",
-            info=f"0: the end. At most {limits.clip_s} s are painted here.",
-        )  # fmt: skip
-    _, first_style, _, _ = examples.first_sight()
-    style = picture_with_examples("Style", examples.styles(), status, value=first_style, elem_id="clip-style")
     strength = gr.Slider(
         0, 100, presets.DEFAULT_STRENGTH, step=1, label="Strength", elem_id="clip-strength",
         info="How much of a painting the clip becomes.",
     )  # fmt: skip
-    sizes = [px for px in handlers.SIZES_PX if px <= limits.clip_px]
-    with gr.Row():
-        size = gr.Dropdown(
-            [(f"{px} px", px) for px in sizes], value=min(256, sizes[-1]), label="Size", min_width=100,
-            elem_id="clip-size",
-        )  # fmt: skip
-        quality = gr.Dropdown(
-            list(handlers.QUALITIES), value="draft", label="Quality", info=HELP["quality"], min_width=100
-        )
-        rate = gr.Dropdown(list(handlers.RATES), value="12", label="Frames per second", min_width=100)
     paint = gr.Button("Paint the clip", variant="primary", size="lg", elem_id="clip-paint")
     stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="clip-stop")
     expected = gr.Markdown("", container=False, elem_id="clip-expected")
-    gr.Markdown(WORDS, elem_classes="caption")
+    sizes = [(f"{px} px", px) for px in handlers.SIZES_PX if px <= limits.clip_px]
+    with gr.Row():
+        size = gr.Dropdown(sizes, value=min(256, sizes[-1][1]), label="Size", min_width=90, elem_id="clip-size")
+        quality = gr.Dropdown(list(handlers.QUALITIES), value="draft", label="Quality", min_width=90)
+        rate = gr.Dropdown(list(handlers.RATES), value="12", label="Frames per s", min_width=90)
+    with gr.Row():
+        begin = gr.Number(0, minimum=0, label="From, s", min_width=90, elem_id="clip-from")
+        end = gr.Number(0, minimum=0, label="To, s (0: the end)", min_width=90, elem_id="clip-to")
+    gr.Markdown(f"At most {limits.clip_s} s of a clip are painted here. {WORDS}", elem_classes="caption")
     given = dict(zip(handlers.GIVEN, (clip, style, strength, size, quality, begin, end, rate), strict=True))
     return Components(**given, clip_paint=paint, clip_stop=stop, clip_expected=expected)
 
@@ -74,11 +68,18 @@ def _inputs(status: gr.Markdown) -> Components:
 def _outputs() -> Components:
     """The frame that is painted last, and the film."""
     frame = gr.Image(
-        label="The frame that was painted last", interactive=False, format="jpeg", buttons=[], height=360,
+        label="The frame that was painted last", interactive=False, format="jpeg", buttons=[], height=420,
         elem_id="clip-frame",
     )  # fmt: skip
     film = gr.Video(
-        label="The film", interactive=False, buttons=[], height=360, loop=True, autoplay=True, elem_id="clip-film"
+        label="The film",
+        interactive=False,
+        buttons=[],
+        height=420,
+        loop=True,
+        autoplay=True,
+        visible=False,
+        elem_id="clip-film",
     )
     file = gr.DownloadButton("Download the film", interactive=False, elem_id="clip-download")
     return Components(clip_frame=frame, clip_film=film, clip_file=file)
@@ -87,13 +88,12 @@ def _outputs() -> Components:
 def _connect(tab: Components) -> None:
     """The run and its end, Stop, and the estimate before them."""
     buttons = ("clip_paint", "clip_stop")
-    results = ("clip_film", "clip_file", "status")
+    results = ("clip_frame", "clip_film", "clip_file", "status")
     waiting = tab.call(
         tab["clip_paint"].click, handlers.begin, ("visit", *handlers.GIVEN), (*buttons, *results), **AT_ONCE
     )
-    shown = ("clip_frame", *results)
     paint = on_zerogpu(handlers.paint, handlers.needed_s)
-    run = tab.call(waiting.then, paint, ("visit",), shown, api_visibility="private", **on_device())
+    run = tab.call(waiting.then, paint, ("visit",), results, api_visibility="private", **on_device())
     ready = {"clip_paint": gr.update(interactive=True), "clip_stop": gr.update(visible=False)}
     for outcome in (run.success, run.failure):
         tab.call(outcome, lambda: ready, (), ready, **AT_ONCE)
