@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_BYTES = 8192
-ROOMS = ("batch", "bench", "objective", "ui")
+ROOMS = ("batch", "bench", "film", "objective", "ui")
 
 
 def pages() -> list[Path]:

@@ -40,7 +40,7 @@ def _inputs(status: gr.Markdown) -> Components:
     _, first_style, _, _ = examples.first_sight()
     with gr.Row(elem_id="clip-pictures"):
         with gr.Column(min_width=140):
-            clip = clip_input("Clip", height=150, elem_id="clip-input")
+            clip = clip_input("Clip", height=170, elem_id="clip-input")
             sample = gr.Button("Take the example clip", size="sm", elem_id="clip-example")
         style = picture_with_examples("Style", examples.styles(), status, value=first_style, elem_id="clip-style")
     path = examples.clip()
