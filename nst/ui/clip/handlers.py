@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,142 +15,160 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from nst import Settings, Step
-from nst.film.clip import Clip, open_clip
+from nst import Degraded, Settings, Step
 from nst.film.film import Film, seconds
 from nst.film.painting import Painted
 from nst.objective.targets import kept_styles
 from nst.settings import read_value
-from nst.ui.server import files
+from nst.ui.clip.opening import OWN_RATE, clip_within_limits
 from nst.ui.server.devices import may_measure, on_free_device
+from nst.ui.server.disk import folder_at_work
 from nst.ui.server.events import Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise import zerogpu
 from nst.ui.stylise.handlers import sentence_for, with_sentences
 from nst.ui.stylise.presets import beta_of
 from nst.ui.stylise.status_text import duration
+from nst.ui.stylise.zerogpu import on_zerogpu
 
 # Components whose values decide a film, in the order in which handlers take them.
 GIVEN = ("clip", "clip_style", "clip_strength", "clip_px", "clip_quality", "clip_from", "clip_to", "clip_fps")
-OWN_RATE = "as the clip"
 RATES = (OWN_RATE, "8", "12", "24")  # frames per second
 SIZES_PX = (128, 192, 256, 384, 512)
 QUALITIES = ("sketch", "draft", "balanced")
-LAST_STEP_S = 15.0  # most that Stop waits for the step that is being taken
-READING_S = 0.5  # between two messages while the clip is read
+TOLD_S = 0.5  # between two messages while the clip is read
+READY = {"clip_paint": gr.update(interactive=True), "clip_stop": gr.update(visible=False)}
+NOTHING_PAINTED = "Stopped before the first frame was painted."
 
 
 @dataclass
 class ClipVisit:
-    """What a visitor has asked for last, and the folder of its frames."""
+    """The newest run of a visitor's tab."""
 
-    given: dict[str, Any] = field(default_factory=dict)
-    folder: Path | None = None
-    painting: bool = False  # whether the run is at work on the folder
+    painting: bool = False  # whether its turn has come
+    stopped: bool = False  # by the visitor: the run ends itself, with the film so far
+    cancelled: int = 0  # how many runs were taken out of the queue
 
 
-def begin(visit: ClipVisit, *values: Any) -> Updates:
-    """Keep what is asked for: controls that are moved during the run do not change it."""
-    visit.given = dict(zip(GIVEN, values, strict=True))
-    visit.folder = Path(files.new_folder(get_upload_folder())) / "frames"
+def begin(visit: ClipVisit) -> Updates:
+    """A film is asked for, and waits for its turn."""
+    visit.painting = visit.stopped = False
     return {
         "clip_paint": gr.update(interactive=False),
-        "clip_stop": gr.update(visible=True),
-        "status": "Waiting for its turn.",
+        "clip_stop": gr.update(value="Stop", visible=True, interactive=True),
+        "status": "Waiting for your turn: one picture or clip is painted at a time ...",
         "clip_frame": gr.update(value=None, visible=True),
         "clip_film": gr.update(value=None, visible=False),
         "clip_file": gr.update(value=None, interactive=False),
     }
 
 
-def needed_s(visit: ClipVisit) -> int:
-    """Seconds of a ZeroGPU to ask for."""
-    try:
-        film = _film(visit)
-        return min(zerogpu.START_S + round(seconds(film, zerogpu.PACE) or 0), zerogpu.START_S + page_limits().run_s)
-    except ValueError:
-        return zerogpu.UNKNOWN_S  # it will be refused
+def stop(visit: ClipVisit) -> Updates:
+    """Stop was pressed. A run that paints ends itself, with its film; one that waits is taken out of the queue."""
+    visit.stopped = True
+    if visit.painting:
+        return {"clip_stop": gr.update(value="Stopping ...", interactive=False)}
+    visit.cancelled += 1
+    return {**READY, "status": NOTHING_PAINTED, "cancelled": visit.cancelled}
 
 
-def paint(visit: ClipVisit) -> Iterator[Updates]:
-    """Paint what `begin` has kept. Closing it leaves the frames so far, for `keep`."""
+def paint(visit: ClipVisit, *values: Any) -> Iterator[Updates]:
+    """Paint a film, show each frame, and at the end the film; `values` are those of `GIVEN`."""
     visit.painting = True
     try:
-        yield from with_sentences(_painted(visit))
+        yield from with_sentences(_painted(visit, dict(zip(GIVEN, values, strict=True))))
     finally:
         visit.painting = False
 
 
-@on_free_device
-def _painted(device: str, visit: ClipVisit) -> Iterator[Updates]:
-    film, most_s = _film(visit, device), page_limits().run_s
-    began_s = told_s = first_s = time.monotonic()
+def _painted(visit: ClipVisit, given: Mapping[str, Any]) -> Iterator[Updates]:
+    with folder_at_work(get_upload_folder()) as folder:
+        film, began_s = _film(given, folder), time.monotonic()
+        yield {"clip_frame": next(film.clip.frames(film.size)), "status": "Reading the clip ..."}
+        yield from _read(visit, film, began_s)
+        yield from _frames(visit, film, began_s)
+        yield _finished(film, time.monotonic() - began_s)
+
+
+def _read(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
+    """Read the clip once, to find its shots."""
+    told_s = began_s
     for number in film.prepare():
-        if time.monotonic() - told_s > READING_S:
-            told_s = time.monotonic()
+        if visit.stopped:
+            return
+        now_s = time.monotonic()
+        if now_s - began_s > page_limits().run_s:
+            raise ValueError("reading the clip takes too long; cut it, or save it with fewer pixels")
+        if now_s - told_s > TOLD_S:
+            told_s = now_s
             yield {"status": f"Reading the clip: frame {number} of about {film.clip.count}."}
-    expected_s, painted = seconds(film, watch=may_measure), 0
-    with closing(film.paint(kept_styles())) as events:
+
+
+def _frames(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
+    """Each painted frame, and of the first one of a shot the steps, until the end, Stop or the time limit."""
+    expected_s, painted, notes = seconds(film, watch=lambda: None), 0, ""
+    first_s = began_s
+    if visit.stopped:
+        return
+    with closing(film_events(film)) as events:
         for event in events:
+            now_s = time.monotonic()
             if isinstance(event, Step) and event.preview is not None:
-                left = f", about {duration(expected_s)} in all" if expected_s else ""
-                yield {"clip_frame": event.preview, "status": f"Frame {painted + 1} of {film.count}{left}."}
+                left = f", about {duration(expected_s)} in all" if expected_s and not painted else ""
+                told = f"Frame {painted + 1} of {film.count}, step {event.costs.step}{left}.{notes}"
+                yield {"clip_frame": event.preview, "status": told}
             elif isinstance(event, Painted):
                 painted += 1
-                now_s = time.monotonic()
                 if painted == 1:  # it takes several times as long as the others
                     first_s, left_s = now_s, max(0.0, (expected_s or 0) - (now_s - began_s))
                 else:
                     left_s = (now_s - first_s) / (painted - 1) * (film.count - painted)
-                yield {"clip_frame": event.picture, "status": _progress(painted, film.count, left_s)}
-                if now_s - began_s > most_s:
-                    break
-    yield _finished(film, time.monotonic() - began_s)
+                yield {"clip_frame": event.picture, "status": _progress(painted, film.count, left_s) + notes}
+            elif isinstance(event, Degraded):
+                notes += f" {event.reason}"
+            if visit.stopped or (painted and now_s - began_s > page_limits().run_s):
+                return
+
+
+def needed_s(film: Film) -> int:
+    """Seconds of a ZeroGPU to ask for."""
+    most_s = page_limits().run_s
+    return zerogpu.START_S + min(round(seconds(film, zerogpu.PACE) or most_s), most_s)
+
+
+@partial(on_zerogpu, seconds=needed_s)
+@on_free_device
+def film_events(device: str, film: Film) -> Iterator[Step | Degraded | Painted]:
+    """The events of a prepared film, on a device. In a forked process where there is ZeroGPU."""
+    placed = dataclasses.replace(film, settings=dataclasses.replace(film.settings, device=device))
+    yield from placed.paint(kept_styles())
 
 
 def _progress(painted: int, count: int, left_s: float) -> str:
     if painted == count:
         return "Writing the film."
-    left = f", {duration(left_s)} left" if left_s else ""
+    left = f", about {duration(left_s)} left" if left_s else ""
     return f"Frame {painted} of {count} is painted{left}."
 
 
-def keep(visit: ClipVisit) -> Updates:
-    """After Stop: the film as far as it is painted."""
-    if visit.folder is None or not visit.given:
-        return {}
-    waited_s = 0.0
-    while visit.painting and waited_s < LAST_STEP_S:
-        time.sleep(0.1)
-        waited_s += 0.1
-    try:
-        film = _film(visit)
-        list(film.prepare())
-        return _finished(film)
-    except Exception as error:
-        return {"status": f"Stopped. {sentence_for(error)}"}
-
-
-def _finished(film: Film, took_s: float | None = None) -> Updates:
-    """The film that is painted so far, to be seen and downloaded. Its frames are no longer needed."""
-    done, path = film.done(), film.folder.parent / "film.mp4"
+def _finished(film: Film, took_s: float) -> Updates:
+    """The film that is painted so far, to be seen and downloaded."""
+    done = film.done()
     if not done:
-        return {"status": "Stopped before the first frame was painted."}
+        return {"status": NOTHING_PAINTED}
+    path = film.folder.parent / "film.mp4"
     film.write(path)
-    content = path.read_bytes()
-    path.unlink()
-    film.remove()
-    kept = save_bytes_to_cache(content, "film.mp4", get_upload_folder())
+    kept = save_bytes_to_cache(path.read_bytes(), "film.mp4", get_upload_folder())
     size = f"{film.size[1]} x {film.size[0]} px"
     if done < film.count:
-        told = f"The first {done} of {film.count} frames, {size}: the film so far."
+        up = "Your time was up. " if took_s > page_limits().run_s else ""
+        told = f"{up}The first {done} of {film.count} frames, {size}: the film so far."
     else:
-        told = f"Finished: {done} frames, {size}, in {duration(took_s or 0)}."
+        told = f"Finished: {done} frames, {size}, in {duration(took_s)}."
     if film.broken:
         told += f" {film.broken} frames of the clip were broken; the frame before each is shown instead."
-    button = gr.update(value=kept, interactive=True)
     shown = {"clip_frame": gr.update(visible=False), "clip_film": gr.update(value=kept, visible=True)}
-    return {**shown, "clip_file": button, "status": told}
+    return {**shown, "clip_file": gr.update(value=kept, interactive=True), "status": told}
 
 
 def show_expected(*values: Any) -> Updates:
@@ -158,7 +177,7 @@ def show_expected(*values: Any) -> Updates:
     if given["clip"] is None:
         return {"clip_expected": ""}
     try:
-        film = _film(ClipVisit(given, Path(get_upload_folder())))
+        film = _film(given, Path(get_upload_folder()))
         expected_s = seconds(film, zerogpu.PACE if zerogpu.is_active() else None, may_measure)
     except ValueError as error:
         return {"clip_expected": sentence_for(error)}
@@ -171,42 +190,18 @@ def show_expected(*values: Any) -> Updates:
     return {"clip_expected": told}
 
 
-def _film(visit: ClipVisit, device: str = "auto") -> Film:
+def _film(given: Mapping[str, Any], folder: Path) -> Film:
     """The film that is asked for, within the page's limits. `ValueError` says what is wrong."""
-    given = visit.given
     if given["clip"] is None or given["clip_style"] is None:
         missing = "clip" if given["clip"] is None else "style picture"
         raise ValueError(f"there is no {missing} yet; drop one, or choose one of the examples")
-    clip = _clip(given)
-    px = int(given["clip_px"] or 0)
-    limits = page_limits()
-    if not SIZES_PX[0] <= px <= limits.clip_px:
-        raise ValueError(f"size={px} px is outside {SIZES_PX[0]} to {limits.clip_px} px for a clip; choose one inside")
-    quality = read_value("quality", given["clip_quality"])
-    settings = Settings(size=px, quality=quality, beta=beta_of(float(given["clip_strength"] or 0), 1), device=device)
-    return Film.of(clip, [given["clip_style"]], settings, visit.folder)
-
-
-def _clip(given: dict[str, Any]) -> Clip:
-    """The clip, cut as asked. `ValueError` when it is too long, too large, or no clip."""
-    limits = page_limits()
+    px, most_px = int(given["clip_px"] or 0), page_limits().clip_px
+    if not SIZES_PX[0] <= px <= most_px:
+        raise ValueError(f"size={px} px is outside {SIZES_PX[0]} to {most_px} px for a clip; choose one inside")
+    if given["clip_fps"] not in RATES:
+        raise ValueError(f"fps={given['clip_fps']!r:.20} is none of {', '.join(RATES)}; choose one")
     begin_s, end_s = float(given["clip_from"] or 0), float(given["clip_to"] or 0)
-    rate = None if given["clip_fps"] == OWN_RATE else Fraction(read_rate(given["clip_fps"]))
-    clip = open_clip(given["clip"], begin_s, end_s or None, rate)
-    if clip.width * clip.height > limits.clip_megapixels * 1e6:
-        raise ValueError(
-            f"the clip has {clip.width} x {clip.height} px; this page takes clips of {limits.clip_megapixels} "
-            "megapixels, save it smaller"
-        )
-    if clip.seconds > limits.clip_s:
-        raise ValueError(
-            f"the clip has {clip.seconds:.1f} s; this page paints {limits.clip_s} s, choose a part with From and To"
-        )
-    return clip
-
-
-def read_rate(text: Any) -> int:
-    """Frames per second, of `RATES`."""
-    if text not in RATES:
-        raise ValueError(f"fps={text!r:.20} is none of {', '.join(RATES)}; choose one")
-    return int(text)
+    clip = clip_within_limits(given["clip"], begin_s, end_s or None, given["clip_fps"])
+    quality = read_value("quality", given["clip_quality"])
+    settings = Settings(size=px, quality=quality, beta=beta_of(float(given["clip_strength"] or 0), 1))
+    return Film.of(clip, [given["clip_style"]], settings, folder / "frames")

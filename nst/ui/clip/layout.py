@@ -8,13 +8,13 @@ import gradio as gr
 
 from nst.ui.clip import handlers
 from nst.ui.server import examples
-from nst.ui.server.events import AT_ONCE, SMALL_WORK, Components, on_device
+from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components, on_device
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import clip_input
 from nst.ui.stylise import presets
 from nst.ui.stylise.controls import picture_with_examples
-from nst.ui.stylise.zerogpu import on_zerogpu
 
+PAINT = "Paint the clip"
 WORDS = (
     "Each frame starts from the last painted one, moved along with what is filmed, so that the paint does not flicker "
     "(Ruder, Dosovitskiy & Brox 2016)."
@@ -30,7 +30,8 @@ def build() -> None:
         with gr.Column(scale=2, min_width=320, elem_id="clip-outputs"):
             tab["status"].render()
             tab.update(_outputs())
-    tab["visit"] = gr.State(handlers.ClipVisit())
+    # `cancelled` changes when a run is to be taken out of the queue.
+    tab.update(visit=gr.State(handlers.ClipVisit()), cancelled=gr.Number(0, visible="hidden", container=False))
     _connect(tab)
 
 
@@ -42,14 +43,16 @@ def _inputs(status: gr.Markdown) -> Components:
         with gr.Column(min_width=140):
             clip = clip_input("Clip", height=170, elem_id="clip-input")
             sample = gr.Button("Take the example clip", size="sm", elem_id="clip-example")
-        style = picture_with_examples("Style", examples.styles(), status, value=first_style, elem_id="clip-style")
+        style = picture_with_examples(
+            "Style", examples.styles(), status, begin=PAINT, value=first_style, elem_id="clip-style"
+        )
     path = examples.clip()
     sample.click(lambda: path, None, clip, **AT_ONCE)
     strength = gr.Slider(
         0, 100, presets.DEFAULT_STRENGTH, step=1, label="Strength", elem_id="clip-strength",
         info="How much of a painting the clip becomes.",
     )  # fmt: skip
-    paint = gr.Button("Paint the clip", variant="primary", size="lg", elem_id="clip-paint")
+    paint = gr.Button(PAINT, variant="primary", size="lg", elem_id="clip-paint")
     stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="clip-stop")
     expected = gr.Markdown("", container=False, elem_id="clip-expected")
     sizes = [(f"{px} px", px) for px in handlers.SIZES_PX if px <= limits.clip_px]
@@ -86,20 +89,16 @@ def _outputs() -> Components:
 
 
 def _connect(tab: Components) -> None:
-    """The run and its end, Stop, and the estimate before them."""
-    buttons = ("clip_paint", "clip_stop")
-    results = ("clip_frame", "clip_film", "clip_file", "status")
-    waiting = tab.call(
-        tab["clip_paint"].click, handlers.begin, ("visit", *handlers.GIVEN), (*buttons, *results), **AT_ONCE
-    )
-    paint = on_zerogpu(handlers.paint, handlers.needed_s)
-    run = tab.call(waiting.then, paint, ("visit",), results, api_visibility="private", **on_device())
-    ready = {"clip_paint": gr.update(interactive=True), "clip_stop": gr.update(visible=False)}
+    """The run, Stop, and the estimate before them."""
+    buttons, results = tuple(handlers.READY), ("clip_frame", "clip_film", "clip_file", "status")
+    waiting = tab.call(tab["clip_paint"].click, handlers.begin, ("visit",), (*buttons, *results), **AT_ONCE)
+    inputs = ("visit", *handlers.GIVEN)
+    run = tab.call(waiting.then, handlers.paint, inputs, results, api_visibility="private", **on_device())
     for outcome in (run.success, run.failure):
-        tab.call(outcome, lambda: ready, (), ready, **AT_ONCE)
-    over = {**ready, "status": "Stopped; the film so far is written."}
-    stopped = tab.call(tab["clip_stop"].click, lambda: over, (), over, cancels=[run], **AT_ONCE)
-    tab.call(stopped.then, handlers.keep, ("visit",), results, **SMALL_WORK)
+        tab.call(outcome, lambda: handlers.READY, (), buttons, **AT_ONCE)
+    # A run that paints ends itself with its film; gradio cancels one that waits.
+    tab.call(tab["clip_stop"].click, handlers.stop, ("visit",), (*buttons, "status", "cancelled"), **AT_ONCE)
+    tab["cancelled"].change(None, cancels=[run], **IN_BROWSER)
     beginnings = partial(gr.on, [tab[name].change for name in handlers.GIVEN if name != "clip_strength"])
     asked = {"trigger_mode": "always_last", **SMALL_WORK}
     tab.call(beginnings, handlers.show_expected, handlers.GIVEN, ("clip_expected",), **asked)

@@ -9,17 +9,20 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nst.ui.server import files
 from nst.ui.server.bodies import files_in
 
 log = logging.getLogger(__name__)
 EVERY_S = 10.0  # between two sweeps
 NEW_S = 30.0  # a file that is younger is never deleted: it may be written, or be about to be downloaded
+AT_WORK: set[str] = set()  # folders that a run writes to
 FULL = "The server's disk space for pictures is used up. Please try again in some minutes."
 
 
@@ -30,6 +33,18 @@ class File:
     path: str
     bytes: int
     changed_s: float  # time of the last change, in seconds of the system's clock
+
+
+@contextlib.contextmanager
+def folder_at_work(parent: str) -> Iterator[Path]:
+    """A folder for the files of a run, which no sweep touches; it is removed at the end."""
+    folder = files.new_folder(parent)
+    AT_WORK.add(folder)
+    try:
+        yield Path(folder)
+    finally:
+        AT_WORK.discard(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def files_of(folder: str) -> Iterator[File]:
@@ -83,12 +98,12 @@ class Disk:
     def sweep(self) -> None:
         """Delete what is too old or too much, and the folders that it leaves empty."""
         self.swept_s = now_s = self.clock()
-        files = list(files_of(self.folder))
-        gone = chosen(files, now_s, self.most_s, self.most_bytes, self.kept())
+        found = list(files_of(self.folder))
+        gone = chosen(found, now_s, self.most_s, self.most_bytes, self.kept())
         for file in gone:
             with contextlib.suppress(OSError):
                 os.unlink(file.path)
-        self.bytes = sum(file.bytes for file in files) - sum(file.bytes for file in gone)
+        self.bytes = sum(file.bytes for file in found) - sum(file.bytes for file in gone)
         for place, _, _ in os.walk(self.folder, topdown=False):
             with contextlib.suppress(OSError):  # not empty, or someone else was faster
                 if place != self.folder and now_s - os.lstat(place).st_mtime > NEW_S:
@@ -114,8 +129,10 @@ class Disk:
 
 
 def in_use(blocks: Any) -> frozenset[str]:
-    """Paths of the files that the page itself shows, and of those that a waiting or current run works on."""
+    """Paths of the files that the page itself shows, and of those that a waiting or current run reads or writes."""
     page = (path for block in blocks.blocks.values() for path in getattr(block, "keep_in_cache", ()))
     events = [event.data.data for event in list(blocks._queue.event_ids_to_events.values()) if event.data]
     sent = (file.get("path") for file in files_in(events))
-    return frozenset(str(Path(path).resolve()) for path in (*page, *sent) if isinstance(path, str) and "\0" not in path)
+    known = (str(Path(path).resolve()) for path in (*page, *sent) if isinstance(path, str) and "\0" not in path)
+    written = (file.path for folder in list(AT_WORK) for file in files_of(folder))
+    return frozenset((*known, *written))

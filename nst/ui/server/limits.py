@@ -34,6 +34,7 @@ class PageLimits:
     run_s: int = _limit(600, "NST_MAX_SECONDS", 1, 86_400)  # s, then a run ends with the picture so far
     queue: int = _limit(20, "NST_QUEUE", 1, 1000)  # runs that wait for the device
     clip_s: int = _limit(20, "NST_CLIP_SECONDS", 0, 3600)  # s of a clip that are painted; 0: no tab for clips
+    clip_frames: int = _limit(500, "NST_CLIP_FRAMES", 1, 100_000)  # of a clip that are painted
     clip_px: int = _limit(512, "NST_CLIP_SIZE", 128, 2048)  # px, longer side of a film
     clip_megapixels: int = _limit(9, "NST_CLIP_MEGAPIXELS", 1, 100)  # of a frame that is uploaded: 4K has 8.3
     starts: int = _limit(12, "NST_STARTS_PER_MINUTE", 1, 100_000)  # runs that one session starts per minute

@@ -41,14 +41,19 @@ def number_slider(name: str, low: float, high: float, step: float, label: str) -
     return gr.Slider(low, high, getattr(DEFAULTS, name), step=step, label=label, info=HELP[name])
 
 
-def picture_with_examples(label: str, samples: Mapping[str, str], status: gr.Markdown, **options: Any) -> gr.Image:
-    """A picture to drop, with a row of examples below that scrolls sideways; the status says what was chosen."""
+def picture_with_examples(
+    label: str, samples: Mapping[str, str], status: gr.Markdown, begin: str = "Stylise", **options: Any
+) -> gr.Image:
+    """A picture to drop, with a row of examples below that scrolls sideways; the status says what was chosen.
+
+    `begin` is the button that paints.
+    """
     with gr.Column(min_width=140, elem_classes="picture-input"):
         picture = picture_input(label, height=150, **options)
         with gr.Row(elem_classes="samples"):
             for name, path in samples.items():
                 button = gr.Button(name, icon=examples.thumbnail(path), size="sm", min_width=44, scale=0)
-                chosen = f"A new {label.lower()}: {name.replace('_', ' ')}. Press Stylise to paint."
+                chosen = f"A new {label.lower()}: {name.replace('_', ' ')}. Press {begin} to paint."
                 updates = {picture: path, status: chosen}
                 button.click(lambda updates=updates: updates, None, list(updates), **AT_ONCE)
     return picture

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import av
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
 from nst.film.clip import open_clip
-from nst.ui.clip import handlers
-from nst.ui.clip.handlers import GIVEN, ClipVisit, begin, keep, paint, show_expected
+from nst.ui.clip import handlers, opening
+from nst.ui.clip.handlers import GIVEN, NOTHING_PAINTED, ClipVisit, begin, paint, show_expected, stop
+from nst.ui.clip.opening import OWN_RATE
+from nst.ui.server import disk
 from nst.ui.server.limits import PageLimits
 from tests.film.clips import pan, video
 
@@ -23,7 +30,7 @@ def given(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: p
     (tmp_path / "uploads").mkdir()
     style.save(tmp_path / "style.png")
     clip = video(tmp_path / "clip.mp4", pan(photo, 4), sound="aac")
-    values = (str(clip), str(tmp_path / "style.png"), 50, 64, "sketch", 0, 0.17, handlers.OWN_RATE)
+    values = (str(clip), str(tmp_path / "style.png"), 50, 64, "sketch", 0, 0.17, OWN_RATE)
     return dict(zip(GIVEN, values, strict=True))
 
 
@@ -31,69 +38,106 @@ def given(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: p
 def limits(monkeypatch: pytest.MonkeyPatch):
     """Sets limits of the page."""
 
-    def set_limits(**values: int) -> None:
-        monkeypatch.setattr(handlers, "page_limits", lambda: PageLimits(**values))
+    def set_limits(**values: float) -> None:
+        for module in (handlers, opening):
+            monkeypatch.setattr(module, "page_limits", lambda: PageLimits(**values))
 
     return set_limits
 
 
-def started(given: dict, **changes: object) -> ClipVisit:
-    visit = ClipVisit()
-    begin(visit, *{**given, **changes}.values())
-    return visit
+def painted(given: dict, visit: ClipVisit | None = None, **changes: object) -> Iterator[dict]:
+    """The updates of a run, as the page asks for it."""
+    visit = visit or ClipVisit()
+    begin(visit)
+    return paint(visit, *{**given, **changes}.values())
 
 
 def test_a_clip_becomes_a_film_with_its_sound(given: dict) -> None:
-    visit = started(given)
-    updates = list(paint(visit))
+    visit = ClipVisit()
+    first, *updates, last = painted(given, visit)
+    assert first["clip_frame"].size == (64, 48), "the clip's own frame is shown at once"
     frames = [update["clip_frame"] for update in updates if isinstance(update.get("clip_frame"), Image.Image)]
     assert {frame.size for frame in frames} >= {(64, 48)}
-    last = updates[-1]
+    assert any(update["status"].startswith("Frame 1 of 2, step ") for update in updates)
     assert last["status"].startswith("Finished: 2 frames, 64 x 48 px, in ")
     clip = open_clip(last["clip_film"]["value"])
     assert (clip.count, clip.sound, last["clip_file"]["value"]) == (2, True, last["clip_film"]["value"])
-    assert not visit.folder.exists()
     assert not visit.painting
+    assert left_over() == []
+
+
+def left_over() -> list[str]:
+    """Folders of runs that were not removed."""
+    return [*disk.AT_WORK, *map(str, Path(handlers.get_upload_folder()).glob("nst-*"))]
 
 
 def test_stop_keeps_the_film_so_far(given: dict) -> None:
-    visit = started(given, clip_to=0)
-    updates = paint(visit)
+    visit = ClipVisit()
+    updates = painted(given, visit, clip_to=0)
     for update in updates:
         if "Frame 2 of 4 is painted" in update["status"]:
             break
-    updates.close()
-    kept = keep(visit)
-    assert kept["status"] == "The first 2 of 4 frames, 64 x 48 px: the film so far."
-    assert open_clip(kept["clip_film"]["value"]).count == 2
-    assert not visit.folder.exists()
+    assert stop(visit) == {"clip_stop": gr.update(value="Stopping ...", interactive=False)}
+    (last,) = updates
+    assert last["status"] == "The first 2 of 4 frames, 64 x 48 px: the film so far."
+    assert open_clip(last["clip_film"]["value"]).count == 2
+    assert left_over() == []
 
 
 def test_stop_before_anything_is_painted(given: dict) -> None:
-    assert keep(ClipVisit()) == {}
-    assert keep(started(given)) == {"status": "Stopped before the first frame was painted."}
+    visit = ClipVisit()
+    begin(visit)
+    told = stop(visit)
+    assert (told["status"], told["cancelled"]) == (NOTHING_PAINTED, 1), "gradio takes it out of the queue"
+    updates = painted(given, visit)
+    next(updates)
+    assert "cancelled" not in stop(visit)
+    assert list(updates) == [{"status": NOTHING_PAINTED}]
 
 
-def test_controls_that_move_during_a_run_change_nothing(given: dict) -> None:
-    visit = started(given)
-    values = dict(visit.given)
-    given["clip_px"] = 32
-    list(paint(visit))
-    assert visit.given == values
+def test_a_closed_tab_leaves_nothing(given: dict) -> None:
+    updates = painted(given)
+    for update in updates:
+        if "is painted" in update["status"]:
+            break
+    assert left_over() != []
+    updates.close()
+    assert left_over() == []
+
+
+def test_no_sweep_touches_the_frames_of_a_run(given: dict) -> None:
+    folder = handlers.get_upload_folder()
+    page = SimpleNamespace(blocks={}, _queue=SimpleNamespace(event_ids_to_events={}))
+    swept = disk.Disk(folder, 60, 10**9, lambda: disk.in_use(page), clock=lambda: time.time() + 3600)
+    updates = painted(given)
+    for update in updates:
+        if "Frame 1 of 2 is painted" in update["status"]:
+            swept.sweep()
+    assert update["status"].startswith("Finished: 2 frames")
+    swept.sweep()
+    assert not Path(update["clip_film"]["value"]).exists(), "the film is kept as long as any file"
 
 
 def test_the_time_limit_keeps_the_film_so_far(given: dict, limits) -> None:
-    limits(run_s=0)
-    *_, last = paint(started(given))
-    assert last["status"] == "The first 1 of 2 frames, 64 x 48 px: the film so far."
+    limits(run_s=1e-9)
+    with pytest.raises(gr.Error, match="Reading the clip takes too long"):
+        list(painted(given))
+    limits(run_s=1000)
+    updates = painted(given)
+    for update in updates:
+        if "Frame 1 of 2, step" in update["status"]:
+            limits(run_s=0)
+    assert update["status"] == "Your time was up. The first 1 of 2 frames, 64 x 48 px: the film so far."
 
 
 def refused(given: dict, **changes: object) -> str:
     """The sentence that the page shows, and that ends the run."""
-    updates = []
+    updates = painted(given, **changes)
+    told = next(updates)
     with pytest.raises(gr.Error) as raised:
-        updates += paint(started(given, **changes))
-    assert updates == [{"status": raised.value.message}]
+        next(updates)
+    assert told == {"status": raised.value.message}, "the status says it, too"
+    assert left_over() == []
     return raised.value.message
 
 
@@ -107,20 +151,57 @@ def _playlist(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("make", [_text, _playlist])
+def _animation(path: Path) -> Path:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:])
+    return path
+
+
+def _broken(path: Path) -> Path:
+    whole = video(path, [Image.effect_noise((64, 64), 90).convert("RGB")] * 4).read_bytes()
+    path.write_bytes(whole[: len(whole) // 3])
+    return path
+
+
+@pytest.mark.parametrize("make", [_text, _playlist, _animation, _broken])
 def test_files_that_are_no_clips_are_refused(make, given: dict, tmp_path: Path) -> None:
     file = make(tmp_path / "other.mp4")
     assert "The clip 'other.mp4' cannot be opened" in refused(given, clip=str(file))
     assert "cannot be opened" in show_expected(*{**given, "clip": str(file)}.values())["clip_expected"]
 
 
-def test_limits_are_kept_and_told(given: dict, limits, photo: Image.Image, tmp_path: Path) -> None:
+def test_sound_animations_folders_and_files_that_are_gone_are_refused(given: dict, tmp_path: Path) -> None:
+    sound = tmp_path / "sound.mp4"
+    with av.open(str(sound), "w") as out:
+        stream = out.add_stream("aac", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    assert refused(given, clip=str(sound)) == "The clip has no picture, only sound; choose a video."
+    assert refused(given, clip=str(_animation(tmp_path / "a.gif"))).startswith("This page paints videos, such as MP4")
+    for path in (tmp_path, tmp_path / "gone.mp4"):
+        assert refused(given, clip=str(path)).startswith("The clip is gone, because files are kept")
+
+
+def test_limits_are_kept_and_told(given: dict, limits) -> None:
     limits(clip_s=0.2)
     assert refused(given, clip_to=0).startswith("The clip has 0.3 s; this page paints 0.2 s, choose a part")
-    limits(clip_megapixels=0.001)
-    assert refused(given).startswith("The clip has 64 x 48 px; this page takes clips of 0.001 megapixels")
+    limits(clip_frames=3)
+    assert refused(given, clip_to=0).startswith("The clip has 4 frames; this page paints 3, choose fewer")
+    assert refused(given, clip_fps="24").startswith("The clip has 4 frames; this page paints 3, choose fewer")
     limits(clip_px=48)
     assert refused(given) == "Size=64 px is outside 32 to 48 px for a clip; choose one inside."
+
+
+def test_a_huge_or_long_file_is_refused_before_a_frame_is_decoded(
+    given: dict, limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "open_clip", lambda *_: pytest.fail("a frame was decoded"))
+    limits(clip_megapixels=0.001)
+    assert refused(given).startswith("The clip has 64 x 48 px; this page takes clips of 0.001 megapixels")
+    limits()
+    monkeypatch.setattr(opening, "MOST_IN_FILE", 3)
+    assert refused(given).startswith("The clip has over 3 frames; cut it")
 
 
 @pytest.mark.parametrize(
