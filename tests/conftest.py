@@ -42,6 +42,7 @@ HEIGHT, WIDTH = 120, 160
 MARKERS = {
     "*_gpu.py": "gpu",
     "images/test_colour_spaces_browser.py": "browser",
+    "ui/clip/test_clip_page.py": "browser",
     "ui/explain/test_walk.py": "browser",
     "ui/server/test_refused_click.py": "browser",
     "ui/stylise/test_browser.py": "browser",

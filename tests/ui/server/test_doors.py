@@ -37,7 +37,7 @@ from tests.serving import usual_values
 
 MARK = {"_type": "gradio.FileData"}
 URL = "http://203.0.113.7/picture.png"  # RFC 5737: an address for documentation, which nobody has
-FILES = (gr.Image, gr.ImageEditor, gr.File, gr.Gallery, gr.ImageSlider, gr.DownloadButton, gr.UploadButton)
+FILES = (gr.Image, gr.ImageEditor, gr.File, gr.Gallery, gr.ImageSlider, gr.DownloadButton, gr.UploadButton, gr.Video)
 
 
 @pytest.fixture(scope="module")
