@@ -1,6 +1,6 @@
 """A run as an animation of a few seconds: the photo turns into the painting, which is then shown for 1.5 s.
 
-WebP and GIF, because Pillow writes them. MP4 would need ffmpeg, which no package of requirements.txt contains.
+WebP and GIF, because Pillow writes them. The page also writes MP4, by `nst.film`.
 """
 
 from __future__ import annotations

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import accumulate
+
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from nst.film import writing
+from nst.film.clip import Clip
 from nst.images import pictures, timelapse
 from nst.images.decode import on_white
 from nst.images.encode import FORMATS, encode, format_of
+from nst.ui.server.disk import folder_at_work
 from nst.ui.server.events import Updates
 from nst.ui.stylise import comparing
 from nst.ui.stylise.curve import curve_rows
@@ -17,6 +23,12 @@ from nst.ui.stylise.picture import Picture
 from nst.ui.stylise.visit import Visit
 
 PICTURE_TAB = "picture-tab"
+# Key -> a file format of the time-lapse.
+FILM_FORMATS = {
+    **timelapse.ANIMATION_FORMATS,
+    "mp4": timelapse.Format("MP4: for players and messengers", ".mp4", "video/mp4"),
+}
+MP4_RATE = 50  # frames per second: the shortest time of a picture is 20 ms
 STILLS = 4  # pictures of a run, side by side, that replace its animation
 PREFERS_STILLS = "(visit, format) => [visit, format, matchMedia('(prefers-reduced-motion: reduce)').matches]"
 
@@ -148,11 +160,29 @@ def show_film(visit: Visit, file_format: str, still: bool) -> Updates:
     if picture is None:
         return {"film": None, "film_download": gr.update(interactive=False)}
     film = picture.film.timelapse()
-    path = _cached(
-        film.encode(file_format), f"{picture.file_name()}_time_lapse{timelapse.ANIMATION_FORMATS[file_format].suffix}"
-    )
+    name = f"{picture.file_name()}_time_lapse"
+    moving = file_format if file_format in timelapse.ANIMATION_FORMATS else "webp"  # what a picture on the page can be
+    path = _cached(film.encode(moving), f"{name}{FILM_FORMATS[moving].suffix}")
     shown = _cached(encode(film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
+    if file_format != moving:
+        path = _cached(_mp4(film), f"{name}{FILM_FORMATS[file_format].suffix}")
     return {"film": shown, "film_download": gr.update(value=path, interactive=True)}
+
+
+def _mp4(film: timelapse.Timelapse) -> bytes:
+    """The run as a video, in which each picture stands as often as it is shown. Its sides are even, as H.264 wants."""
+    frames = film.frames()
+    ends = [ms * MP4_RATE // 1000 for ms in accumulate(timelapse.durations(len(frames)))]
+    width, height = (side - side % 2 for side in frames[0].size)
+    shown = (
+        pictures.scaled(frame, (height, width))
+        for frame, begin, end in zip(frames, [0, *ends], ends, strict=False)
+        for _ in range(begin, end)
+    )
+    with folder_at_work(get_upload_folder()) as folder:
+        path = folder / "film.mp4"
+        writing.write(path, shown, Clip(path, "folder", width, height, Fraction(MP4_RATE), ends[-1] / MP4_RATE))
+        return path.read_bytes()
 
 
 def recolour(visit: Visit, method: str, amount: float, when: str) -> Updates:

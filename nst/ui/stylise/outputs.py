@@ -5,14 +5,13 @@ from __future__ import annotations
 import gradio as gr
 
 from nst import grid
-from nst.images import timelapse
 from nst.images.encode import FORMATS
 from nst.images.print_size import RESOLUTIONS
 from nst.settings import CHOICES, QUALITIES
 from nst.ui.server import examples
 from nst.ui.server.events import IN_BROWSER, Components
 from nst.ui.stylise import comparing, variants
-from nst.ui.stylise.after_run import PICTURE_TAB
+from nst.ui.stylise.after_run import FILM_FORMATS, PICTURE_TAB
 from nst.ui.stylise.curve import COLUMNS, SERIES_COLOURS, SHOWN_AT_FIRST, curve_of_csv
 from nst.ui.stylise.form import DEFAULTS
 from nst.ui.stylise.variants import FIRST
@@ -151,7 +150,7 @@ def _film() -> Components:
             alt_text="The run as a time-lapse",
         )
         with gr.Row(elem_id="film-file"):
-            formats = [(kind.words.split(":")[0], key) for key, kind in timelapse.ANIMATION_FORMATS.items()]
+            formats = [(kind.words.split(":")[0], key) for key, kind in FILM_FORMATS.items()]
             format = gr.Dropdown(formats, value="webp", label="Animation", elem_id="film-format")
             download = gr.DownloadButton("Download", interactive=False, elem_id="film-download")
     return Components(film_tab=tab, film=film, film_format=format, film_download=download)

@@ -18,7 +18,8 @@ from PIL import Image, ImageColor
 
 import nst
 from nst import Settings, recipe
-from nst.images import pictures
+from nst.film.clip import open_clip
+from nst.images import pictures, timelapse
 from nst.images.packed import Packed
 from nst.objective import targets
 from nst.settings import CHOICES, QUALITIES, STYLE_LAYER_WORDS
@@ -363,6 +364,21 @@ def test_the_time_lapse_runs_from_the_photo_to_the_picture(visit: Visit, finishe
     assert np.abs(first - np.asarray(photo)).mean() < 6
     film.seek(film.n_frames - 1)
     assert np.abs(np.asarray(film.convert("RGB"), dtype=float) - np.asarray(finished.result.image)).mean() < 6
+
+
+def test_the_time_lapse_as_mp4_has_the_same_pictures_and_times(visit: Visit) -> None:
+    updates = after_run.show_film(visit, "mp4", False)
+    shown = Image.open(updates["film"])
+    assert shown.format == "WEBP", "what the page shows stays a picture"
+    clip = open_clip(updates["film_download"]["value"])
+    assert (clip.width, clip.height) == tuple(side - side % 2 for side in shown.size)
+    times_ms = timelapse.durations(shown.n_frames)
+    assert clip.seconds == pytest.approx(sum(times_ms) / 1000, abs=0.03)
+    film = list(clip.frames((clip.height, clip.width)))
+    for number, when in ((0, 0), (1, times_ms[0] * clip.rate // 1000), (shown.n_frames - 1, -1)):
+        shown.seek(number)
+        expected = np.asarray(shown.convert("RGB").resize(film[0].size), float)
+        assert np.abs(np.asarray(film[when], float) - expected).mean() < 6
 
 
 def costs(step: int, total: float, style: float = 0.2, level: int = 1) -> nst.Costs:
