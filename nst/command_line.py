@@ -65,8 +65,8 @@ def _single(arguments: Sequence[str]) -> int:
     parser = Parser(
         prog=PROGRAM,
         description="Repaint a photo in the style of another picture.",
-        epilog=f"A PNG keeps the settings, for --recipe. A grid of settings: {PROGRAM} grid --help. Many photos: "
-        f"{PROGRAM} batch --help. A clip: {PROGRAM} film --help. The page: {PROGRAM} page --help.",
+        epilog=f"A PNG keeps the settings, for --recipe. The page: {PROGRAM} page --help. A grid of "
+        f"settings: {PROGRAM} grid --help. Many photos: {PROGRAM} batch --help. A clip: {PROGRAM} film --help.",
     )
     _add_files(parser)
     parser.add_argument("--costs", type=Path, metavar="FILE.csv", help="Write the loss curve, one row per step.")

@@ -29,7 +29,7 @@ from nst.serve import ask_ourselves_directly
 from nst.ui.server import files
 
 ROOT = Path(__file__).resolve().parents[1]
-IN_THE_WHEEL = ("photos", "styles", "results", "thumbnails", "studies", "lesson")  # folders of examples/
+IN_THE_WHEEL = ("clips", "photos", "styles", "results", "thumbnails", "studies", "lesson")  # folders of examples/
 LEFT_OUT = ("README.md", "requirements.txt")  # of nst/: for readers and for pip
 QUICK = ["--size", "64", "--quality", "draft"]
 

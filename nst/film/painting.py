@@ -32,7 +32,7 @@ FRAME_STEPS: dict[str, tuple[int, int, int]] = {
     "balanced": (12, 8, 8),
     "fine": (24, 16, 12),
 }
-NEW_SHARE = 0.02  # share of a frame that is new, from which on it is painted from its coarsest level
+NEW_SHARE = 0.04  # share of a frame that is new, from which on it is painted from its coarsest level
 THINNEST_PX = 3  # of what is new
 NEW_EDGE_PX = 4  # how far what is new is painted over what is not
 

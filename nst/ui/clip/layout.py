@@ -57,7 +57,7 @@ def _inputs(status: gr.Markdown) -> Components:
     expected = gr.Markdown("", container=False, elem_id="clip-expected")
     sizes = [(f"{px} px", px) for px in handlers.SIZES_PX if px <= limits.clip_px]
     with gr.Row():
-        size = gr.Dropdown(sizes, value=min(256, sizes[-1][1]), label="Size", min_width=90, elem_id="clip-size")
+        size = gr.Dropdown(sizes, value=min(256, sizes[-1][1]), label="Longer side", min_width=90, elem_id="clip-size")
         quality = gr.Dropdown(list(handlers.QUALITIES), value="draft", label="Quality", min_width=90)
         rate = gr.Dropdown(list(handlers.RATES), value="12", label="Frames per s", min_width=90)
     with gr.Row():
