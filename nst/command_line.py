@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -141,12 +142,11 @@ def _grid(arguments: Sequence[str]) -> int:
         raise ValueError(
             f"a sheet holds a recipe, which {options.output.name!r} cannot keep; name a .png file of 8 bits"
         )
-    planned = grid.Grid.of(
-        options.photo, options.styles, settings_of(options), options.across, options.down, options.masks, options.start
-    )
+    axes, more = (options.across, options.down), _further_pictures(options)
+    planned = grid.Grid.of(options.photo, options.styles, settings_of(options), *axes, **more)
     began_s = time.monotonic()
     results = _paint_grid(planned)
-    prints = recipe.fingerprints(options.photo, options.styles, options.masks, options.start)
+    prints = recipe.fingerprints(options.photo, options.styles, **more)
     with _writing(options.output):
         text = grid.sheet_text(planned, next(iter(results.values())), prints)
         encode.save(
@@ -154,6 +154,11 @@ def _grid(arguments: Sequence[str]) -> int:
         )
     print(f"{options.output}: {len(results)} pictures in {time.monotonic() - began_s:.1f} s")
     return 0
+
+
+def _further_pictures(options: argparse.Namespace) -> dict[str, Any]:
+    """The pictures of a run besides photo and styles, as keywords of `stylise` and of `recipe.fingerprints`."""
+    return {"masks": options.masks, "start": options.start, "style_masks": options.style_masks}
 
 
 def _axis(text: str) -> grid.Axis:
@@ -183,6 +188,7 @@ def _check_files(options: argparse.Namespace) -> None:
     written = [(options.output, "the output"), (options.costs, "the costs")]
     read = [(options.photo, "the photo"), (options.start, "the start picture"), (options.recipe, "the recipe")]
     read += [(style, "a style picture") for style in options.styles] + [(mask, "a mask") for mask in options.masks]
+    read += [(mask, "a style mask") for mask in options.style_masks]
     files.check_no_overwriting(written, read)
     for path, name in written:
         if path and path.is_dir():
@@ -201,11 +207,11 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _paint(options: argparse.Namespace, settings: Settings) -> tuple[Result, Mapping[str, str] | None]:
     """The result, and the texts with its recipe if the output's format keeps texts."""
-    given = options.photo, options.styles
-    events = stylise_events(*given, settings, masks=options.masks, start=options.start)
+    given, more = (options.photo, options.styles), _further_pictures(options)
+    events = stylise_events(*given, settings, **more)
     inputs = None
     if encode.FORMATS[encode.format_of(options.output, options.bits or 8)].keeps_text:
-        inputs = recipe.fingerprints(*given, options.masks, options.start)  # now: the files may change during a run
+        inputs = recipe.fingerprints(*given, **more)  # now: the files may change during a run
     with tqdm(unit="step", leave=False) as bar:
         for event in events:
             match event:

@@ -105,6 +105,7 @@ class Grid:
     settings: Settings
     across: Axis
     down: Axis | None = None
+    style_masks: tuple[pictures.Source, ...] = ()
 
     @classmethod
     def of(
@@ -116,6 +117,7 @@ class Grid:
         down: Axis | None = None,
         masks: Sequence[pictures.Source] = (),
         start: pictures.Source | None = None,
+        style_masks: Sequence[pictures.Source] = (),
     ) -> Grid:
         """`settings.size` is the longer side of a picture of the shape 3:2. `ValueError` for illegal cells."""
         if down is not None and down.name == across.name:
@@ -125,7 +127,8 @@ class Grid:
             settings, original_size=False, max_seconds=None, size=_size(photo, settings.size)
         )
         shrunk = tuple(_shrunk(pictures.load(style, "style picture"), STYLE_PX) for style in styles)
-        grid = cls(_shrunk(photo, 2 * settings.size), shrunk, tuple(masks), start, settings, across, down)
+        photo, given = _shrunk(photo, 2 * settings.size), (tuple(masks), start, settings, across, down)
+        grid = cls(photo, shrunk, *given, tuple(style_masks))
         grid.cells()  # every combination must be legal before the first is painted
         return grid
 
@@ -151,9 +154,8 @@ class Grid:
     def paint(self) -> Iterator[Painted]:
         """Paint all cells, one after the other. Closing it ends the run."""
         for cell in self.cells():
-            events = stylise_events(
-                self.photo, self.styles, cell.settings, masks=self.masks, start=self.start, memo=kept_styles()
-            )
+            given = {"masks": self.masks, "start": self.start, "style_masks": self.style_masks}
+            events = stylise_events(self.photo, self.styles, cell.settings, memo=kept_styles(), **given)
             for event in events:
                 match event:
                     case Step(preview=Image.Image() as preview):

@@ -53,18 +53,21 @@ class Job:
         settings: Settings,
         masks: Sequence[pictures.Source],
         start: pictures.Source | None,
+        style_masks: Sequence[pictures.Source] = (),
     ) -> Job:
         """Decode, check and scale. `ValueError` says which picture or setting cannot be used, and what to do."""
-        _check_counts(len(styles), len(masks), settings)
+        _check_counts(len(styles), len(masks), len(style_masks), settings)
         notices = [pictures.animation_notice(content, "photo")]
         notices += [pictures.animation_notice(source, "style picture") for source in styles]
         photo = pictures.load(content, "photo")
         _check_original_size(photo, settings)
         paintings = [pictures.load(source, "style picture") for source in styles]
         drawn = [_mask(source, number, len(masks)) for number, source in enumerate(masks, start=1)]
+        named = [(_mask_name(number, len(style_masks)), one) for number, one in enumerate(style_masks, start=1)]
+        corrections = [pictures.load(source, f"style {name}") for name, source in named]
         compute = choose_device(settings.device, settings.precision)
         least_px = max(LIMITS.smallest_side, smallest_side(settings.layers, settings.backbone))
-        inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px)
+        inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px, corrections)
         _check_shown(inputs)
         first = None if start is None else _reduced(pictures.load(start, "start picture"), 2 * max(inputs.size))
         levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
@@ -128,13 +131,15 @@ def _detail_rms(image: Tensor) -> float:
     return float((image - pictures.resize(pictures.resize(image, half), size)).square().mean().sqrt())
 
 
-def _check_counts(styles: int, masks: int, settings: Settings) -> None:
+def _check_counts(styles: int, masks: int, style_masks: int, settings: Settings) -> None:
     if not 1 <= styles <= LIMITS.styles:
         raise ValueError(f"{styles} style pictures given; give 1 to {LIMITS.styles}")
     if settings.style_blend is not None and len(settings.style_blend) != styles:
         raise ValueError(f"style_blend has {len(settings.style_blend)} weights for {styles} styles; give one each")
     if masks not in (0, 1, styles):
         raise ValueError(f"{masks} masks given for {styles} styles; give one for all of them, or one for each")
+    if style_masks > styles:
+        raise ValueError(f"{style_masks} style masks given for {styles} styles; give at most one for each")
 
 
 def _check_original_size(photo: Image.Image, settings: Settings) -> None:

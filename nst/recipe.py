@@ -134,8 +134,10 @@ def fingerprints(
     styles: Sequence[pictures.Source],
     masks: Sequence[pictures.Source] = (),
     start: pictures.Source | None = None,
+    style_masks: Sequence[pictures.Source] = (),
 ) -> dict[str, str]:
-    """A run's input pictures (PIL or paths) -> their fingerprints by name: photo, style 1 ..., mask 1 ..., start.
+    """A run's input pictures (PIL or paths) -> their fingerprints by name: photo, style 1 ..., mask 1 ..., start,
+    style mask 1 ...
 
     A recipe keeps nothing else of an upload: no file name, no path, no metadata.
     """
@@ -143,6 +145,7 @@ def fingerprints(
     named |= {f"style {number}": style for number, style in enumerate(styles, start=1)}
     named |= {f"mask {number}": pictures.to_mask(mask) for number, mask in enumerate(masks, start=1)}
     named |= {} if start is None else {"start": start}
+    named |= {f"style mask {number}": mask for number, mask in enumerate(style_masks, start=1)}
     return {name: fingerprint(picture, name) for name, picture in named.items()}
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from nst.images import colour, masks, pictures
 from nst.settings import LIMITS, Settings
 
+STYLE_MASK_PX = 512  # longer side of a style mask; a position of the layers that use it is 8 px or more
 COLOURED = 0.75  # `amount` of the recolouring; 1 gives a start that is no nearer to a run's result (measured)
 
 
@@ -25,6 +26,8 @@ class Inputs:
     paintings_visible: tuple[Tensor | None, ...] = ()  # alpha of each style picture
     masks: tuple[Tensor, ...] = ()  # empty: the whole picture is painted; one: for all styles; else one per style
     grey: tuple[bool, ...] = ()  # whether each style picture is grey and stays so; none: no style is
+    # (1, 2, h, w) for the first style pictures, of any size: shares of each kept and left out by hand
+    style_masks: tuple[Tensor, ...] = ()
 
     @classmethod
     def of(
@@ -35,6 +38,7 @@ class Inputs:
         device: torch.device,
         drawn: Sequence[Image.Image] = (),
         least_px: int = LIMITS.smallest_side,
+        style_masks: Sequence[Image.Image] = (),
     ) -> Inputs:
         """Scale all pictures for `settings`; no side is shorter than `least_px`. `drawn` are masks (mode L)."""
         size = pictures.painting_size(pictures.result_size(photo, settings.size), least_px)
@@ -51,6 +55,10 @@ class Inputs:
             tuple(alpha for _, alpha in styles),
             tuple(masks.soften(_tensors(pictures.scaled(mask, size), device)[0], edge_px) for mask in drawn),
             tuple(keeps_colours and pictures.is_grey(painting) for painting in paintings),
+            tuple(
+                kept_and_left_out(mask, pictures.style_size(painting, STYLE_MASK_PX)).to(device)
+                for mask, painting in zip(style_masks, paintings, strict=False)
+            ),
         )
 
     @property
@@ -78,6 +86,17 @@ class Inputs:
     def size(self) -> tuple[int, int]:
         """Height and width at which the picture is painted, px."""
         return tuple(self.photo.shape[-2:])
+
+
+def kept_and_left_out(style_mask: Image.Image, size: tuple[int, int]) -> Tensor:
+    """The shares of a style picture that a style mask (PIL RGB or RGBA) keeps and leaves out: (1, 2, *size) in [0, 1].
+
+    White keeps and black leaves out; grey does some of both. Where the mask is transparent both shares are 0.
+    """
+    colours, alpha = pictures.split(style_mask)
+    white = pictures.to_tensor(pictures.scaled(colours.convert("L"), size))
+    painted = torch.ones_like(white) if alpha is None else pictures.to_tensor(pictures.scaled(alpha, size))
+    return torch.cat([white * painted, (1 - white) * painted], dim=1)
 
 
 def _tensors(picture: Image.Image, device: torch.device) -> tuple[Tensor, Tensor | None]:

@@ -43,15 +43,18 @@ def stylise(
     masks: pictures.Source | Sequence[pictures.Source] = (),
     start: pictures.Source | None = None,
     memo: StyleCache | None = None,
+    style_masks: pictures.Source | Sequence[pictures.Source] = (),
 ) -> Result:
     """Repaint `content` in the style of `styles` and return the picture and its loss curve.
 
     Pictures are PIL images, paths or a file's bytes (`nst.images.pictures.Source`). `masks` (white is painted) say
     where: one for all styles, or one for each; elsewhere the photo stays as it is. `start` is a picture to begin with
-    instead of `settings.init`. Several runs that are given the same `memo` measure a style once. Raises `ValueError`
-    for input that cannot be used, and `nst.features.weights.WeightsError` if the network's weights are missing.
+    instead of `settings.init`. Several runs that are given the same `memo` measure a style once. `style_masks`, at most
+    one for each style in their order, say what of it counts in the deep style layers: white does, black does not, and
+    where they are transparent `settings.style_parts` decides. Raises `ValueError` for input that cannot be used, and
+    `nst.features.weights.WeightsError` if the network's weights are missing.
     """
-    *_, last = stylise_events(content, styles, settings, masks=masks, start=start, memo=memo)
+    *_, last = stylise_events(content, styles, settings, masks=masks, start=start, memo=memo, style_masks=style_masks)
     return last.result
 
 
@@ -63,6 +66,7 @@ def stylise_events(
     masks: pictures.Source | Sequence[pictures.Source] = (),
     start: pictures.Source | None = None,
     memo: StyleCache | None = None,
+    style_masks: pictures.Source | Sequence[pictures.Source] = (),
 ) -> Iterator[Event]:
     """The same run as a stream: one `Started`, a `Step` per step, perhaps `Degraded`, and `Finished` at the end.
 
@@ -70,7 +74,8 @@ def stylise_events(
     its memory.
     """
     with memory.one_error():
-        job = Job.of(content, _listed(styles), settings or Settings(), _listed(masks), start)
+        given = _listed(styles), settings or Settings(), _listed(masks), start, _listed(style_masks)
+        job = Job.of(content, *given)
     return run(job, memo)
 
 

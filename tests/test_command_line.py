@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import png
@@ -42,8 +43,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
     """The runs that were started; each ends at once with a picture in `SHADE`."""
     collected = []
 
-    def stylise_events(photo, styles, chosen: Settings, *, masks=(), start=None) -> Iterator[nst.Event]:
-        collected.append(Asked(chosen, {"photo": photo, "styles": styles, "masks": masks, "start": start}))
+    def stylise_events(photo, styles, chosen: Settings, **more: Any) -> Iterator[nst.Event]:
+        collected.append(Asked(chosen, {"photo": photo, "styles": styles, **more}))
         flat = torch.tensor(SHADE).view(1, 3, 1, 1).expand(1, 3, 48, 64)
         painting = Painting(flat, flat, None, None)
         yield Finished(
@@ -245,15 +246,18 @@ def test_masks_and_a_start_are_handed_on_in_their_order(folder: Path, runs: list
     for name in ("other.png", "left.png", "right.png", "earlier.png"):
         (folder / name).write_bytes((folder / "style.png").read_bytes())
     arguments = ["photo.png", "style.png", "other.png", "-o", "out.png"]
-    assert run_exactly(*arguments, "--mask", "left.png", "--mask", "right.png", "--start", "earlier.png") == 0
+    arguments += ["--mask", "left.png", "--mask", "right.png", "--start", "earlier.png", "--style-mask", "left.png"]
+    assert run_exactly(*arguments) == 0
     assert runs[0].pictures == {
         "photo": "photo.png",
         "styles": ["style.png", "other.png"],
         "masks": ["left.png", "right.png"],
         "start": "earlier.png",
+        "style_masks": ["left.png"],
     }
     assert run() == 0
-    assert runs[1].pictures == {"photo": "photo.png", "styles": ["style.png"], "masks": [], "start": None}
+    no_more = {"masks": [], "start": None, "style_masks": []}
+    assert runs[1].pictures == {"photo": "photo.png", "styles": ["style.png"], **no_more}
 
 
 def test_mask_start_colours_and_own_size_reach_the_picture(folder: Path, photo, style) -> None:
@@ -306,6 +310,9 @@ BAD = {
     "missing mask": ["photo.png", "style.png", "-o", "out.png", "--mask", "missing.png"],
     "empty mask": ["photo.png", "style.png", "-o", "out.png", "--mask", "black.png"],
     "too many masks": ["photo.png", "style.png", "-o", "out.png", *["--mask", "style.png"] * 2],
+    "missing style mask": ["photo.png", "style.png", "-o", "out.png", "--style-mask", "missing.png"],
+    "too many style masks": ["photo.png", "style.png", "-o", "out.png", *["--style-mask", "style.png"] * 2],
+    "the style mask is the output": ["photo.png", "style.png", "-o", "out.png", "--style-mask", "out.png"],
     "missing start": ["photo.png", "style.png", "-o", "out.png", "--start", "missing.png"],
     "nine bits": ["photo.png", "style.png", "-o", "out.png", "--bits", "9"],
 }

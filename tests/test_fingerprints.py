@@ -73,10 +73,11 @@ def test_mask_counts_as_the_run_sees_it(photo: Image.Image, style: Image.Image) 
 
 def test_each_input_has_a_fingerprint_under_its_name(photo: Image.Image, style: Image.Image, other_style) -> None:
     mask = Image.new("L", (160, 120), 255)
-    found = recipe.fingerprints(photo, [style, other_style], [mask], start=style)
-    assert list(found) == ["photo", "style 1", "style 2", "mask 1", "start"]
-    assert found == recipe.fingerprints(photo, [style, other_style], [mask], start=style)
+    found = recipe.fingerprints(photo, [style, other_style], [mask], style, [mask.convert("RGB")])
+    assert list(found) == ["photo", "style 1", "style 2", "mask 1", "start", "style mask 1"]
+    assert found == recipe.fingerprints(photo, [style, other_style], [mask], style, [mask.convert("RGB")])
     assert found["style 1"] == found["start"] != found["style 2"]
+    assert found["mask 1"] == found["style mask 1"]  # both white
     assert len(set(found.values())) == 4
 
 

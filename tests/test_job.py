@@ -110,6 +110,12 @@ def test_bad_start_and_mask_are_refused_at_once_and_named(photo, style) -> None:
         nst.stylise_events(photo, style, quick(), masks="missing.png")
     with pytest.raises(ValueError, match="the mask 2 is 3 x 3 px"):
         nst.stylise_events(photo, [style] * 2, quick(), masks=[photo, Image.new("L", (3, 3))])
+    with pytest.raises(ValueError, match="the style mask 2 is 3 x 3 px"):
+        nst.stylise_events(photo, [style] * 2, quick(), style_masks=[photo, Image.new("L", (3, 3))])
+    with pytest.raises(ValueError, match=r"the style mask 'missing\.png'"):
+        nst.stylise_events(photo, style, quick(), style_masks="missing.png")
+    with pytest.raises(ValueError, match="2 style masks given for 1 styles; give at most one for each"):
+        nst.stylise_events(photo, style, quick(), style_masks=[photo, photo])
 
 
 def test_original_size_over_the_limit_is_refused(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import Image, ImageDraw
 
 import nst
 from nst import settings
+from nst.bench.engine import EXAMPLES
+from nst.bench.ghosts import best_match
+from nst.features.extractor import FeatureExtractor
 from nst.images import pictures
 from nst.images.decode import on_white
 from tests.runs import part, quick, same_picture, with_alpha
@@ -145,3 +149,24 @@ def test_hidden_colours_have_no_influence(photo, style, other_style, tmp_path: P
         results.append(nst.stylise(*files, quick(steps=2, colour="symmetric", init="style")))
     assert same_picture(*results)
     assert [c.total for c in results[0].history] == [c.total for c in results[1].history]
+
+
+def test_a_face_that_recurring_kept_goes_when_it_is_painted_out() -> None:
+    """The best match in the result of a portrait's face, which stands in the style picture four times."""
+    portrait = Image.open(EXAMPLES / "photos" / "astronaut.jpg").resize((170, 170)).crop((17, 0, 145, 128))
+    sheet, black = Image.new("RGB", (256, 256)), Image.new("RGBA", (256, 256))
+    for x, y in [(0, 0), (128, 0), (0, 128), (128, 128)]:
+        sheet.paste(portrait, (x, y))
+        ImageDraw.Draw(black).ellipse((x + 38, y - 4, x + 90, y + 64), fill="black")
+    extractor = FeatureExtractor(["relu5_1"], replicate_edges=True)
+
+    def match(style_masks: list[Image.Image]) -> float:
+        chosen = quick(size=128, steps=16, style_parts="recurring")
+        painted = nst.stylise(EXAMPLES / "photos" / "rocket.jpg", sheet, chosen, style_masks=style_masks).image
+        both = (pictures.to_tensor(one) for one in (sheet.resize((128, 128)), painted))
+        with torch.no_grad():
+            a_style, a = (extractor(one)["relu5_1"] for one in both)
+        return best_match(a_style, (0.15, 0.0, 0.35, 0.25), a)
+
+    kept, gone = match([]), match([black])
+    assert gone < 0.75 * kept, (kept, gone)

@@ -55,6 +55,11 @@ def _add_several(parser: argparse.ArgumentParser) -> None:
         "--mask", dest="masks", action="append", default=[], metavar="PICTURE",
         help="Where the style goes: white is painted. Once for all styles, or once for each, in their order.",
     )  # fmt: skip
+    parser.add_argument(
+        "--style-mask", dest="style_masks", action="append", default=[], metavar="PICTURE",
+        help="What of a style picture counts in the deep style layers: white does, black does not, and where it is "
+        "transparent --style-parts decides. At most once for each style, in their order.",
+    )  # fmt: skip
     parser.add_argument("--start", metavar="PICTURE", help="Start from this picture, to continue an earlier run.")
     parser.add_argument(
         "--recipe", metavar="PICTURE.png",

@@ -21,8 +21,9 @@ from nst.images import encode, pictures
 from nst.setting_kinds import Switch
 from nst.settings import KINDS, Settings, read_value
 
-_PATHS = {"content", "style", "mask", "start", "recipe"}  # columns of a CSV; their paths start from its folder
-_SEVERAL = {"style", "mask", "lambda", "content_layer", "blend"}  # columns whose cells may hold several values
+# Columns of a CSV: those of paths, which start from its folder, and those whose cells may hold several values.
+_PATHS = {"content", "style", "mask", "style_mask", "start", "recipe"}
+_SEVERAL = {"style", "mask", "style_mask", "lambda", "content_layer", "blend"}
 _BETWEEN = "|"  # separates the values in a cell
 _CURVE = ".csv"  # the ending of a loss curve, beside its picture
 
@@ -38,14 +39,16 @@ class WorkItem:
     start: Path | None = None
     bits: int = 8
     recipe: Path | None = field(default=None, repr=False)  # where the settings are from; they are what counts
+    style_masks: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, photo: str | Path, options: argparse.Namespace) -> WorkItem:
         if not options.styles:
             raise ValueError("no style given; name one with --style, or in a column of that name")
-        styles, masks = (tuple(map(Path, paths)) for paths in (options.styles, options.masks))
+        several = options.styles, options.masks, options.style_masks
+        styles, masks, style_masks = (tuple(map(Path, paths)) for paths in several)
         start, recipe = (Path(path) if path else None for path in (options.start, options.recipe))
-        return cls(Path(photo), styles, settings_of(options), masks, start, options.bits or 8, recipe)
+        return cls(Path(photo), styles, settings_of(options), masks, start, options.bits or 8, recipe, style_masks)
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -53,7 +56,8 @@ class WorkItem:
         named = {"photo": self.photo}
         named |= {f"style {number}": path for number, path in enumerate(self.styles, start=1)}
         named |= {f"mask {number}": path for number, path in enumerate(self.masks, start=1)}
-        return named | ({} if self.start is None else {"start": self.start})
+        named |= {} if self.start is None else {"start": self.start}
+        return named | {f"style mask {number}": path for number, path in enumerate(self.style_masks, start=1)}
 
 
 def read(options: argparse.Namespace) -> list[WorkItem]:

@@ -73,15 +73,16 @@ def paint(task: Task, device: str = "auto") -> Outcome:
     settings = task.settings
     if settings.device == "auto":
         settings = dataclasses.replace(settings, device=device)
-    by_kind = {"photo": [], "style": [], "mask": [], "start": [None]}
+    by_kind = {"photo": [], "style": [], "mask": [], "start": [None], "style mask": []}
     for name, content in task.pictures.items():
-        by_kind[name.split()[0]].append(content)
-    (photo,), styles, masks, (*_, start) = by_kind.values()
+        by_kind[name.rstrip(" 0123456789")].append(content)
+    (photo,), styles, masks, (*_, start), style_masks = by_kind.values()
     try:
-        result = stylise(photo, styles, settings, masks=masks, start=start, memo=kept_styles())
+        given = {"masks": masks, "start": start, "style_masks": style_masks}
+        result = stylise(photo, styles, settings, memo=kept_styles(), **given)
         text = None
         if encode.FORMATS[task.format].keeps_text:
-            text = recipe.text(recipe.Recipe.of(result, recipe.fingerprints(photo, styles, masks, start)))
+            text = recipe.text(recipe.Recipe.of(result, recipe.fingerprints(photo, styles, **given)))
         file = encode.encode(result.painting.pixels(), task.format, text)
     except Exception as error:  # an error in one picture must not stop the others
         known = isinstance(error, (ValueError, weights.WeightsError, OutOfMemoryError))

@@ -1,7 +1,8 @@
 """What recurs in a style picture is style; what stands there once, such as a face, is a thing (`style_parts`).
 
 Deep style matrices hold motifs, and with them whatever the style picture shows: it appears in the result as a ghost. A
-guide over the style picture (Gatys et al. 2017, eq. 5) takes out of these matrices what is found nowhere else in it.
+guide over the style picture (Gatys et al. 2017, eq. 5) takes out of these matrices what is found nowhere else in it. A
+style mask corrects the guide by hand.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from nst.cache import BoundedCache, digest
 from nst.device import choose_device, true_float32
 from nst.features.extractor import FeatureExtractor, smallest_side
 from nst.images import masks, pictures
+from nst.scaled_pictures import STYLE_MASK_PX
 from nst.settings import Settings
 
 # Where likeness is measured. Deep enough that a position sees a thing as a whole, such as an eye with its brow, whose
@@ -32,6 +34,7 @@ TYPICAL = 0.9  # quantile of likeness in a picture, to which its positions are c
 LEAST_TYPICAL = 0.2  # cosine; where even this is less, next to nothing recurs
 LOW, HIGH = 0.35, 0.55  # of the typical likeness, between which the guide rises from 0 to 1
 LEAST_SHARE = 0.3  # of the picture that the guide must keep on average: if less recurs, it is mixed with ones
+LEAST_BY_HAND = 0.05  # the same for a guide corrected by hand, where a small part may be meant
 MOST_GUIDES_KEPT = 64  # of 1 KB each
 DARKEST = 0.12  # brightness, on the page, of what is left out
 
@@ -70,8 +73,12 @@ def guide_of(found: Tensor) -> Tensor:
     typical = found[known].quantile(TYPICAL).clamp(min=LEAST_TYPICAL)
     rise = ((found / typical - LOW) / (HIGH - LOW)).clamp(0, 1)
     recurs = (rise * rise * (3 - 2 * rise)).where(known, 1.0)
-    mixed = (1 - recurs[known].mean() / LEAST_SHARE).clamp(min=0)
-    return (recurs + mixed * (1 - recurs))[None, None]
+    return _not_empty(recurs, recurs[known].mean(), LEAST_SHARE)[None, None]
+
+
+def _not_empty(guide: Tensor, share: Tensor, least: float) -> Tensor:
+    """The guide, mixed with ones where it keeps a smaller `share` of the picture than `least`: all ones at share 0."""
+    return guide + (1 - share / least).clamp(min=0) * (1 - guide)
 
 
 @torch.inference_mode(False)
@@ -96,12 +103,36 @@ def recurring(painting: Tensor, alpha: Tensor | None, settings: Settings, dtype:
     return kept_guides.get((digest(small), digest(shown), *network), measure)
 
 
+def guide(
+    painting: Tensor, alpha: Tensor | None, by_hand: Tensor | None, settings: Settings, dtype: torch.dtype
+) -> Tensor | None:
+    """How much each part of a style picture (1, 3, H, W) counts in the deep layers: (1, 1, h, w); None: all, fully.
+
+    `by_hand` (1, 2, h, w), from `kept_and_left_out`, overrides what was measured, or the ones of `style_parts="all"`.
+    """
+    measured = painting.new_ones(1, 1, 1, 1)
+    if settings.style_parts == "recurring":
+        measured = recurring(painting, alpha, settings, dtype)
+    if by_hand is not None:
+        measured = corrected(measured, alpha, by_hand)
+    return None if bool((measured == 1).all()) else measured
+
+
+def corrected(measured: Tensor, alpha: Tensor | None, by_hand: Tensor) -> Tensor:
+    """A guide (1, 1, h, w) corrected by the shares kept and left out by hand (1, 2, H, W): (1, 1, H, W)."""
+    kept, left_out = by_hand.split(1, dim=1)
+    size = tuple(by_hand.shape[-2:])
+    t = (masks.resize(measured, size) * (1 - kept - left_out) + kept).clamp(0, 1)
+    shown = torch.ones_like(t) if alpha is None else masks.resize(alpha, size)
+    return _not_empty(t, (t * shown).mean() / shown.mean().clamp(min=1e-9), LEAST_BY_HAND)
+
+
 def darkened(picture: Image.Image, settings: Settings) -> Image.Image:
     """A style picture with dark parts where `recurring` leaves it out of the deep style matrices: PIL RGB -> RGB."""
     compute = choose_device(settings.device, settings.precision)
-    size = pictures.style_size(picture, LONGER_PX)
+    size = pictures.style_size(picture, STYLE_MASK_PX)
     colours, alpha = pictures.split(pictures.scaled(picture, size))
     painting = pictures.to_tensor(colours).to(compute.device)
     visible = None if alpha is None else pictures.to_tensor(alpha).to(compute.device)
-    guide = masks.resize(recurring(painting, visible, settings, compute.dtype), size)
-    return pictures.to_picture(painting * guide.lerp(torch.ones_like(guide), DARKEST))
+    recurs = masks.resize(recurring(painting, visible, settings, compute.dtype), size)
+    return pictures.to_picture(painting * recurs.lerp(torch.ones_like(recurs), DARKEST))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -164,7 +165,8 @@ class Targets:
         measurer = _Measurer(extractor, settings, tile_bytes, memo)
         with true_float32(photo):
             content, energy, zeros = measurer.content(photo)
-            styles = [measurer.style(*style, max(size) / max(inputs.size)) for style in inputs.styles]
+            pairs = zip_longest(inputs.styles, inputs.style_masks)
+            styles = [measurer.style(*style, by_hand, max(size) / max(inputs.size)) for style, by_hand in pairs]
             regions = tuple(_regions(styles, drawn, visible, zeros, measurer))
         energies = _content_energies(energy, styles, settings)
         grey = masks.share_of(inputs.grey_styles(settings), drawn)
@@ -226,21 +228,26 @@ class _Measurer:
         share = place.positions / math.prod(self._grid(layer, picture))
         return share * float(costs.content_cost(own, torch.zeros_like(own)))
 
-    def style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> StyleMeasures:
-        """The measures of a style picture (1, 3, H, W) shrunk by `scale`, from the memo where that has them."""
+    def style(self, painting: Tensor, alpha: Tensor | None, by_hand: Tensor | None, scale: float) -> StyleMeasures:
+        """The measures of a style picture (1, 3, H, W) shrunk by `scale`, from the memo where that has them.
+
+        `by_hand` is its style mask, as in `Inputs`.
+        """
         if self.memo is None:
-            return self._measure_style(painting, alpha, scale)
+            return self._measure_style(painting, alpha, by_hand, scale)
         settings, extractor = self.settings, self.extractor
         network = settings.backbone, settings.pooling, extractor.dtype, extractor.smallest_side, painting.device
-        picture = digest(painting), digest(alpha), scale, self.tile_bytes
+        picture = digest(painting), digest(alpha), digest(by_hand), scale, self.tile_bytes
         layers = *settings.style_layers, "content", *settings.content_layers, settings.balance
         key = *picture, *network, settings.statistic, settings.style_parts, *layers
-        return self.memo.get(key, lambda: self._measure_style(painting, alpha, scale))
+        return self.memo.get(key, lambda: self._measure_style(painting, alpha, by_hand, scale))
 
-    def _measure_style(self, painting: Tensor, alpha: Tensor | None, scale: float) -> StyleMeasures:
+    def _measure_style(
+        self, painting: Tensor, alpha: Tensor | None, by_hand: Tensor | None, scale: float
+    ) -> StyleMeasures:
         """Transparent parts do not count, but in the energy."""
         size = pictures.shrunk_size(painting, scale, self.extractor.smallest_side)
-        guides = self._style_guides(painting, alpha, size)
+        guides = self._style_guides(painting, alpha, by_hand, size)
         collected = MeasureOverTiles(STATISTICS[self.settings.statistic], guides, tile_weight)
         energies = dict.fromkeys(self.settings.content_layers, 0.0)
         shrunk = pictures.resize(painting, size)
@@ -254,19 +261,23 @@ class _Measurer:
         self.show(shrunk, measure_tile)
         return StyleMeasures(collected.measures, energies)
 
-    def _style_guides(self, painting: Tensor, alpha: Tensor | None, size: tuple[int, int]) -> dict[str, Tensor | None]:
-        """Style layer -> how much each position of the style picture at this size counts; None: all alike."""
+    def _style_guides(
+        self, painting: Tensor, alpha: Tensor | None, by_hand: Tensor | None, size: tuple[int, int]
+    ) -> dict[str, Tensor | None]:
+        """Style layer -> how much each position of the style picture at this size counts; None: all alike.
+
+        The guide, and with it the style mask, is for the deep layers, from which ghosts come. The shallow ones hold
+        colours and strokes, which are style wherever they stand.
+        """
         extractor, settings = self.extractor, self.settings
         visible = None if alpha is None else masks.resize(alpha, size)
         guides = _guides(visible, extractor, settings)
         deep = [layer for layer in guides if extractor.strides[layer] >= recurrence.FROM_STRIDE]
-        if settings.style_parts == "all" or not deep:
-            return guides
-        recurring = recurrence.recurring(painting, alpha, settings, extractor.dtype)
-        if bool((recurring == 1).all()):
+        guide = recurrence.guide(painting, alpha, by_hand, settings, extractor.dtype) if deep else None
+        if guide is None:
             return guides  # the plain style matrices, to the last bit
-        of_recurring = _guides(masks.both(masks.resize(recurring, size), visible), extractor, settings)
-        return guides | {layer: of_recurring[layer] for layer in deep}
+        guided = _guides(masks.both(masks.resize(guide, size), visible), extractor, settings)
+        return guides | {layer: guided[layer] for layer in deep}
 
 
 def _regions(

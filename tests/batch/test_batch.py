@@ -274,9 +274,11 @@ def _finished(outcome: Outcome) -> Future:
 
 def test_worker_s_png_holds_its_recipe(folder: Path) -> None:
     pictures = {"photo": Path("in/p1.png"), "style 1": Path("style.png"), "mask 1": Path("in/p2.png")}
+    pictures["style mask 1"] = Path("in/p2.png")
     settings = Settings(size=32, steps=1, pyramid=False, device="cpu", max_seconds=600)
     files = {name: path.read_bytes() for name, path in pictures.items()}
     found = recipe.read(workers.paint(Task(files, settings, "png")).file)
     assert found.settings == Settings(size=32, steps=1, pyramid=False)
-    assert found.inputs == recipe.fingerprints(pictures["photo"], [pictures["style 1"]], [pictures["mask 1"]])
+    photo, *others = ([path] for path in pictures.values())
+    assert found.inputs == recipe.fingerprints(*photo, *others[:2], style_masks=others[2])
     assert workers.paint(Task(files, settings, "jpeg")).file[:2] == b"\xff\xd8"

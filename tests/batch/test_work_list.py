@@ -81,9 +81,9 @@ def test_every_option_of_a_single_run_reaches_a_batch_and_a_row(name: str, folde
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_rows_go_before_the_command_and_start_from_their_folder(separator: str, folder: Path) -> None:
     rows = [
-        ["Content", "style", "size", "no-pyramid", "mask", "start", "bits"],
-        ["p1.png", "", "", "no", "", "", ""],
-        ["p2.png", "../style.png|p3.png", "100", "yes", "p4.png", "p5.png", "16"],
+        ["Content", "style", "size", "no-pyramid", "mask", "start", "bits", "style_mask"],
+        ["p1.png", "", "", "no", "", "", "", ""],
+        ["p2.png", "../style.png|p3.png", "100", "yes", "p4.png", "p5.png", "16", "p6.png|p7.png"],
     ]
     text = "\r\n".join(separator.join(row) for row in rows)
     (folder / "in" / "rows.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())  # as a spreadsheet saves it
@@ -91,7 +91,7 @@ def test_rows_go_before_the_command_and_start_from_their_folder(separator: str, 
     assert plain == WorkItem(Path("in/p1.png"), (Path("style.png"),), Settings(size=80, beta=3), (Path("m.png"),))
     assert special == WorkItem(
         Path("in/p2.png"), (Path("in/../style.png"), Path("in/p3.png")), Settings(size=100, beta=3, pyramid=False),
-        (Path("in/p4.png"),), Path("in/p5.png"), 16,
+        (Path("in/p4.png"),), Path("in/p5.png"), 16, style_masks=(Path("in/p6.png"), Path("in/p7.png")),
     )  # fmt: skip
 
 

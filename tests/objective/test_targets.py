@@ -162,7 +162,7 @@ def test_a_kept_style_counts_with_the_memory_of_its_statistics(style, statistic:
     memo, chosen = StyleCache(), Settings(size=48, statistic=statistic)
     with torch.no_grad():
         measurer = targets._Measurer(extractor_of(chosen), chosen, None, memo)
-        measurer.style(pictures.to_tensor(style.resize((48, 36))), None, 1.0)
+        measurer.style(pictures.to_tensor(style.resize((48, 36))), None, None, 1.0)
     matrices = sum(channels**2 for channels in (64, 128, 256, 512, 512))
     means = sum((64, 128, 256, 512, 512)) if statistic == "wasserstein" else 0
     assert memo.size == 4 * (matrices + means)
@@ -180,18 +180,19 @@ def test_a_kept_style_counts_with_the_memory_of_its_statistics(style, statistic:
         {"dtype": torch.bfloat16},
         {"scale": 0.5},
         {"tile_bytes": 2.0**20},
+        {"by_hand": torch.zeros(1, 2, 8, 8)},
     ],
     ids=str,
 )
 def test_whatever_matters_for_a_style_is_measured_anew(change: dict, style, measured: list) -> None:
     memo, painting = StyleCache(), pictures.to_tensor(style.resize((48, 36)))
     for other in ({}, {}, change):
-        usual = {"scale": 1.0, "dtype": torch.float32, "tile_bytes": None}
-        scale, dtype, tile_bytes = ({**usual, **other}[name] for name in usual)
+        usual = {"scale": 1.0, "dtype": torch.float32, "tile_bytes": None, "by_hand": None}
+        scale, dtype, tile_bytes, by_hand = ({**usual, **other}[name] for name in usual)
         chosen = Settings(size=48, **{name: value for name, value in other.items() if name not in usual})
         extractor = FeatureExtractor(chosen.layers, pooling=chosen.pooling, dtype=dtype)
         with torch.no_grad():
-            targets._Measurer(extractor, chosen, tile_bytes, memo).style(painting, None, scale)
+            targets._Measurer(extractor, chosen, tile_bytes, memo).style(painting, None, by_hand, scale)
     assert len(measured) == 2
 
 
