@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -14,7 +14,7 @@ from nst.ui.server import examples
 from nst.ui.server.events import AT_ONCE, SMALL_WORK, Components, Updates
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas
-from nst.ui.stylise.form import BRUSHES, DEFAULTS, SOFT_EDGE
+from nst.ui.stylise.form import BRUSHES, DEFAULTS, SOFT_EDGE, STYLE_BRUSHES
 from nst.ui.stylise.status_text import duration
 
 HELP = {name: item.metadata["help"] for name, item in Settings.__dataclass_fields__.items()}
@@ -122,27 +122,56 @@ def more_styles(status: gr.Markdown) -> Components:
     return styles
 
 
-def style_parts() -> Components:
-    """What of the style picture counts as style, and a picture of what recurs in it."""
+def style_parts(style: gr.Image) -> Components:
+    """What of the style picture counts as style, and a brush on a picture of what recurs in it.
+
+    A hidden picture holds the painted layer, so that programs can set it.
+    """
     with gr.Accordion("What counts as style", open=False, elem_id="style-parts"):
         parts = choice_input("style_parts", gr.Radio, "In the style picture")
         show = gr.Button("Show what recurs", size="sm", elem_id="show-recurring")
-        seen = gr.Image(
-            label="Dark: what stands there once", interactive=False, format="jpeg", buttons=[], height=240,
-            elem_id="recurring",
-        )  # fmt: skip
-    return Components(style_parts=parts, show_recurring=show, recurring=seen)
+        gr.Markdown(
+            "Dark is what stands there once. Brush black over what should not count as a motif, and white over what "
+            "should. The brush overrides both choices above."
+        )
+        editor = layer_brush("Style brush", STYLE_BRUSHES, "recurring")
+        mask = picture_input("Brushed style", visible="hidden", elem_id="brushed-style")
+    parts_of_style = Components(style=style, recurring=editor, style_mask=mask)
+    connect_brush(parts_of_style, "style", "recurring", "style_mask")
+    return Components(style_parts=parts, show_recurring=show, recurring=editor, style_mask=mask)
+
+
+def layer_brush(label: str, colours: Sequence[str], elem_id: str) -> gr.ImageEditor:
+    """An editor with brushes of these colours over a picture that is shown in it."""
+    return brush_input(
+        label=label,
+        sources=[],
+        transforms=[],
+        layers=gr.LayerOptions(allow_additional_layers=False),
+        brush=gr.Brush(default_size=40, colors=list(colours), color_mode="fixed"),
+        buttons=[],
+        canvas_size=(512, 512),
+        elem_id=elem_id,
+    )
+
+
+def connect_brush(parts: Components, picture: str, editor: str, layer: str) -> None:
+    """Keep what is painted in an editor as the picture `layer`, until another `picture` is chosen to paint on."""
+    empty = {editor: None, layer: None}
+    parts.call(parts[picture].change, lambda: empty, (), empty, **AT_ONCE)
+    parts.call(parts[editor].change, lambda painted: {layer: painted}, (editor,), (layer,), **SMALL_WORK)
 
 
 def show_recurring(style: str | None, pooling: str) -> Updates:
-    """The style picture with what stands there once darkened, as a run with this pooling measures it."""
+    """The style picture with what stands there once darkened, as a run with this pooling measures it, to brush on."""
     if style is None:
         raise gr.Error("There is no style picture yet; drop one, or click one of the examples.", print_exception=False)
     try:
         # On the CPU, in half a second, so that no run has to wait for its GPU.
-        return {"recurring": darkened(pictures.load(style, "style picture"), Settings(pooling=pooling, device="cpu"))}
+        seen = darkened(pictures.load(style, "style picture"), Settings(pooling=pooling, device="cpu"))
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
+    return {"recurring": seen, "style_mask": None}
 
 
 def _share(index: int) -> gr.Slider:
@@ -178,23 +207,13 @@ def places(photo: gr.Image) -> Components:
             "Brush over the photo where the style goes; the rest stays as it is. With several styles, use the first "
             "colour alone to blend them there, or one colour for each style: " + ", ".join(BRUSHES) + "."
         )
-        editor = brush_input(
-            label="Brush",
-            sources=[],
-            transforms=[],
-            layers=gr.LayerOptions(allow_additional_layers=False),
-            brush=gr.Brush(default_size=40, colors=list(BRUSHES.values()), color_mode="fixed"),
-            buttons=[],
-            canvas_size=(512, 512),
-            elem_id="brush",
-        )
+        editor = layer_brush("Brush", list(BRUSHES.values()), "brush")
         show = gr.Button("Show the photo here", size="sm", elem_id="brush-photo")
         mask = picture_input("Painted layer", visible="hidden", elem_id="painted-layer")
         edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
-    parts, empty = Components(photo=photo, brush=editor, mask=mask), {"brush": None, "mask": None}
-    parts.call(show.click, show_canvas, ("photo",), empty, **SMALL_WORK)
-    parts.call(photo.change, lambda: empty, (), empty, **AT_ONCE)  # a mask is painted for one photo
-    parts.call(editor.change, lambda layer: {"mask": layer}, ("brush",), ("mask",), **SMALL_WORK)
+    parts = Components(photo=photo, brush=editor, mask=mask)
+    parts.call(show.click, show_canvas, ("photo",), ("brush", "mask"), **SMALL_WORK)
+    connect_brush(parts, "photo", "brush", "mask")
     return Components(mask=mask, mask_edge=edge)
 
 

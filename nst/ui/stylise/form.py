@@ -23,10 +23,12 @@ PAGE_DEFAULTS = Settings(mask_edge=SOFT_EDGE)  # what the controls say when the 
 SINGLE = {name for name, kind in KINDS.items() if not isinstance(kind, (Layers, Blend))}
 NOT_ON_PAGE = {"steps", "pyramid", "balance", "plateau", "backbone", "device", "precision", "tile_px"}
 
-PICTURES = ("photo", "style", "style_2", "style_3", "style_4", "mask", "start")  # parameters that are pictures
+# Parameters that are pictures.
+PICTURES = ("photo", "style", "style_2", "style_3", "style_4", "mask", "start", "style_mask")
 
 # Name -> colour of the brush of each style, in their order: easy to tell apart, and visible on most photos.
 BRUSHES = {"red": "#e11d48", "green": "#16a34a", "blue": "#2563eb", "yellow": "#facc15"}
+STYLE_BRUSHES = ("#000000", "#ffffff")  # on the style picture; a style mask has these colours: black leaves out
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,12 @@ class RunRequest:
     start: Source | None
     settings: Settings
     dpi: int | None = None  # of a print
+    style_masks: tuple[Source, ...] = ()  # of the first styles
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """Of all pictures, for the recipe. Cached, because they must be decoded for it."""
-        return recipe.fingerprints(self.photo, self.styles, self.masks, self.start)
+        return recipe.fingerprints(self.photo, self.styles, self.masks, self.start, self.style_masks)
 
 
 def run_request(given: Mapping[str, Any], **changes: Any) -> RunRequest:
@@ -55,7 +58,9 @@ def run_request(given: Mapping[str, Any], **changes: Any) -> RunRequest:
     offered = [(style, given["share_1"]), *((given[f"style_{n}"], given[f"share_{n}"]) for n in (2, 3, 4))]
     styles, shares = zip(*[pair for pair in offered if pair[0] is not None], strict=True)
     settings = within_limits(settings_of(given, shares, **changes))
-    return RunRequest(photo, styles, tuple(masks_of(given["mask"], len(styles))), given["start"], settings)
+    masks, by_hand = tuple(masks_of(given["mask"], len(styles))), given["style_mask"]
+    style_masks = () if by_hand is None else (by_hand,)
+    return RunRequest(photo, styles, masks, given["start"], settings, style_masks=style_masks)
 
 
 def settings_of(given: Mapping[str, Any], shares: tuple[float, ...] | None, **changes: Any) -> Settings:

@@ -45,6 +45,6 @@ def _inputs(request: RunRequest) -> tuple[Updates, list[str]]:
         for name, path in wanted.items()
         if isinstance(path, str) and name not in found
     ]
-    if request.masks:
-        differs.append("Its mask is not brought back: brush again before Continue.")
+    if request.masks or request.style_masks:
+        differs.append("What was brushed is not brought back: brush again before Continue.")
     return {**dict.fromkeys(STYLES[len(request.styles) :]), "start": None, **found}, differs

@@ -70,6 +70,7 @@ def stylise(
     mask_edge: float = DEFAULTS.mask_edge,
     max_seconds: float = 0,
     style_parts: str = DEFAULTS.style_parts,
+    style_mask: str | None = None,
 ) -> Iterator[Updates]:
     """Repaint a photo in the style of another picture. Streams (picture, curve, status) while it works.
 
@@ -111,6 +112,7 @@ def stylise(
         mask_edge: Width of the mask's soft edge as a share of the longer side.
         max_seconds: Stop after this many seconds with the picture so far; 0 for no limit.
         style_parts: What counts as style: all of the style picture, or only what is recurring in it.
+        style_mask: What of the first style counts: white does, black does not, and style_parts decides about the rest.
 
     Returns:
         The picture so far, the loss curve (step, log10 cost, series) and a status line.
@@ -214,7 +216,7 @@ def _for_visitor(
 def run_events(device: str, request: RunRequest) -> Iterator[Event]:
     """The run that was asked for, on a device. In a forked process where there is ZeroGPU."""
     settings = dataclasses.replace(request.settings, device=device)
-    given = {"masks": request.masks, "start": request.start, "memo": kept_styles()}
+    given = {"masks": request.masks, "start": request.start, "style_masks": request.style_masks, "memo": kept_styles()}
     yield from stylise_events(request.photo, request.styles, settings, **given)
 
 

@@ -28,7 +28,7 @@ def build(page: gr.Blocks) -> tuple[gr.Accordion, Components]:
             tab.update(outputs.build(tab["status"]))
         with gr.Column(elem_id="panels"):
             weights_panel, weights, extremes = controls.weights()
-            tab.update(weights | controls.size_and_strokes() | controls.style_parts())
+            tab.update(weights | controls.size_and_strokes() | controls.style_parts(tab["style"]))
             tab.update(controls.more_styles(tab["status"]))
             tab.update(controls.colours() | controls.places(tab["photo"]))
             tab.update(controls.advanced() | controls.recipe())

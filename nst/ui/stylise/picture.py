@@ -130,7 +130,7 @@ class Picture:
             held[id(packed.painted)] = packed.nbytes
         if (film := self.film) is not None:
             held[id(film)] = film.nbytes
-        sources = (*self.request.masks, self.request.start)
+        sources = (*self.request.masks, self.request.start, *self.request.style_masks)
         return held | {id(source): _bytes_of(source) for source in sources if isinstance(source, Image.Image)}
 
 

@@ -146,7 +146,8 @@ def _planned(
     settings = request.settings
     across = _axis(chosen["across"], chosen["across_values"], settings)
     down = None if chosen["down"] == NOTHING else _axis(chosen["down"], chosen["down_values"], settings)
-    grid = Grid.of(request.photo, request.styles, settings, across, down, request.masks, request.start)
+    more = request.masks, request.start, request.style_masks
+    grid = Grid.of(request.photo, request.styles, settings, across, down, *more)
     most_s, expected_s = page_limits().run_s, _seconds(grid, watch)
     if expected_s is not None and expected_s > most_s:
         raise ValueError(

@@ -49,8 +49,8 @@ def connect(
     """Connect every event of the tab; `cards` are the buttons of the presets, `extremes` those of `EXTREMES`."""
     for name in PICTURES:
         tab.call(tab[name].upload, partial(show_upload, name), (name,), (name, "status"), **SMALL_WORK)
-    tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), ("recurring",), **SMALL_WORK)
-    tab.call(tab["style"].change, lambda: {"recurring": None}, (), ("recurring",), **AT_ONCE)
+    recurring = ("recurring", "style_mask")
+    tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), recurring, **SMALL_WORK)
     equals = {f"lambda_{layer}": weight for layer, weight in DEFAULTS.style_layers.items()}
     reset = tab.call(tab["equal_lambdas"].click, lambda: equals, (), equals, **AT_ONCE)
     live.connect(page, tab, _couple_strength(tab), [reset, *presets.connect(cards, tab)])

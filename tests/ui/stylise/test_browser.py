@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as TookTooLongError
 
+from nst import recipe
 from nst.settings import QUALITIES
 from nst.ui.server import examples
 from nst.ui.stylise import handlers
@@ -121,14 +122,12 @@ def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(tab: Page, addre
         expect(tab.locator(f"#{panel}")).to_be_visible()
 
 
-def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
-    choose_size(page, 192)
-    unfold(page, "places")
-    page.locator("#brush-photo").click()
-    canvas = page.locator("#brush canvas").first
+def brush(page: Page, editor: str, layer: str) -> None:
+    """Make a stroke in an editor, until the painted layer has arrived."""
+    canvas = page.locator(f"{editor} canvas").first
     canvas.scroll_into_view_if_needed()
     deadline = time.monotonic() + WAIT_MS / 1000
-    while not page.locator("#painted-layer img").count():  # the canvas takes a moment before it can be brushed
+    while not page.locator(f"{layer} img").count():  # the canvas takes a moment before it can be brushed
         assert time.monotonic() < deadline, "no stroke has arrived"
         box = canvas.bounding_box()
         left, middle = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
@@ -137,7 +136,29 @@ def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
         page.mouse.move(left + 0.1 * box["width"], middle, steps=8)
         page.mouse.up()
         with contextlib.suppress(TookTooLongError):
-            page.wait_for_selector("#painted-layer img", timeout=1500)
+            page.wait_for_selector(f"{layer} img", timeout=1500)
+
+
+def test_a_brush_on_the_style_picture_goes_into_the_run_and_another_style_forgets_it(
+    page: Page, tmp_path: Path
+) -> None:
+    choose_size(page, 128)
+    unfold(page, "style-parts")
+    page.locator("#show-recurring").click()
+    brush(page, "#recurring", "#brushed-style")
+    page.locator("#stylise-button").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    known = recipe.read(download(page, tmp_path))
+    assert "style mask 1" in known.inputs
+    page.get_by_role("button", name="woodcut").first.click()
+    expect(page.locator("#brushed-style img")).to_have_count(0)
+
+
+def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
+    choose_size(page, 192)
+    unfold(page, "places")
+    page.locator("#brush-photo").click()
+    brush(page, "#brush", "#painted-layer")
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
     for _ in range(2):  # the mask is kept for a second run
         page.locator("#stylise-button").click()

@@ -450,3 +450,14 @@ def test_what_stands_in_the_style_picture_once_is_shown_dark() -> None:
     assert shown[:, -width // 8 :].mean() > 0.9 * before[:, -width // 8 :].mean(), "the table recurs"
     with pytest.raises(Exception, match="There is no style picture yet"):
         show_recurring(None, "max")
+
+
+def test_a_brushed_style_reaches_the_run_and_its_recipe(tmp_path: Path) -> None:
+    layer = tmp_path / "layer.png"
+    Image.new("RGBA", (60, 40), "black").save(layer)
+    photo, style, _, _ = examples.first_sight()
+    given = {**usual_values(photo, style), "other_layers": []}
+    request = run_request({**given, "style_mask": str(layer)})
+    assert request.style_masks == (str(layer),)
+    assert request.fingerprints["style mask 1"] == recipe.fingerprint(layer)
+    assert run_request(given).style_masks == ()
