@@ -456,7 +456,7 @@ def test_small_work_is_counted_for_each_session_and_told(served: SimpleNamespace
 
 
 def painting(served: SimpleNamespace, name: str, index: str = "0", size: int = 100, **more: str) -> httpx.Response:
-    (editor,) = (block for block in served.blocks.blocks.values() if isinstance(block, gr.ImageEditor))
+    editor, *_ = (block for block in served.blocks.blocks.values() if isinstance(block, gr.ImageEditor))
     form = {"component_id": str(editor._id), "session_hash": "a", "fn_name": "accept_blobs"}
     form |= {"id": name, "type": "layer", "index": index, **more}
     return served.client.post("gradio_api/component_server", data=form, files={"file": b"x" * size})
