@@ -292,9 +292,8 @@ def test_a_picture_of_the_strip_brings_back_photo_styles_curve_and_settings(visi
     lost.__dict__["fingerprints"] = finished.request.fingerprints  # known since the end of the run
     visit.present = dataclasses.replace(finished, request=lost)
     status = gallery.bring_back(visit, "Back.")["status"]
-    assert status.startswith(
-        "Back. Its photo is no longer on the server: choose it again before Continue. What was brushed"
-    )
+    gone = "Its photo is no longer on the server: choose it again before Continue."
+    assert status.startswith(f"Back. {gone} What was brushed")
     with pytest.raises(gr.Error, match="This picture is gone"):
         gallery.show(visit, SimpleNamespace(index=1))
 
