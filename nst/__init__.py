@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nst import openmp  # noqa: F401, first: it must come before torch
 from nst.events import Costs, Degraded, Event, Finished, Result, Started, Step
 from nst.settings import Settings
 
@@ -26,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch on first use: `nst.serve` must set variables before torch is loaded."""
+    """Import what needs torch on first use: `nst.serve` loads what must come before torch."""
     if name == "costs":
         return import_module("nst.costs")
     if name in ("stylise", "stylise_events"):

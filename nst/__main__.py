@@ -10,7 +10,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code, as `nst.command_line` and `nst.serve` give it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["page"]:
-        from nst import serve  # here: the page sets variables that torch reads while it loads
+        from nst import serve  # here: it loads what must come before torch
 
         return serve.main(arguments[1:])
     from nst import command_line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -263,7 +262,6 @@ def _batch(arguments: Sequence[str]) -> int:
     orders = named(read(options), "." + options.format, options.output)
     _tell_of_early_end(options)
     check_files(orders, options)
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # of the workers: on shared machines waiting threads hurt
     crew = _crew(options, settings_of(options).device)[: len(orders)]
     started = time.monotonic()
     counts = dict.fromkeys(STATUSES, 0)

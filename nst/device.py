@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
+from nst import openmp
+
 # Instruction set with matrix products in bfloat16 -> its name in `torch.cpu.get_capabilities`, the fastest first.
 NATIVE_BFLOAT16 = {"AMX": "amx_tile", "AVX512_BF16": "avx512_bf16"}
+
+LOADED_EARLY = "slow beside busy programs: torch was imported before nst"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Compute:
 def choose_device(device: str = "auto", precision: str = "auto") -> Compute:
     """The choice for `Settings.device` and `Settings.precision`. `ValueError` if the device is not there."""
     place, why_there = _device(device)
+    if place.type == "cpu" and openmp.TOO_LATE and torch.get_num_threads() > 1:
+        why_there += f", {LOADED_EARLY}"
     if precision != "auto":
         return Compute(place, getattr(torch, precision), f"{why_there}, precision as asked")
     dtype, why_precision = _fastest_dtype(place)

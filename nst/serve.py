@@ -1,6 +1,7 @@
 """The page as a program, `nst page` or `python app.py`: set up the process, then build the page and serve it.
 
-Importing this loads neither torch nor gradio: both read variables of the environment while they load.
+Importing this loads neither torch nor gradio: on ZeroGPU another module must be loaded before torch, and gradio reads
+variables of the environment while it loads.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from nst import malloc
 
 PORT, HOST = "GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME"  # gradio's variables
 LOCAL = ("127.0.0.1", "localhost")
-# OpenMP's threads spin while they wait for each other. When other programs want a core, as on a shared host, that makes
-# a step up to seven times slower; spinning for a short while only costs 4 % on an idle machine.
-SPINS = "1000"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -86,7 +84,6 @@ def _refuse_taken(host: str, port: int) -> None:
 
 def _prepare(host: str) -> None:
     """What must be in place before torch and gradio are loaded."""
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     ask_ourselves_directly(host)
     with contextlib.suppress(ImportError):
         import spaces  # noqa: F401, on ZeroGPU it must come before torch

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `nst` sets it, which is imported after torch here
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # "gw0", "gw1": two processes on two cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # else OpenMP's waiting threads slow the other; torch reads it
     # Gradio takes the first free port of a hundred. When two processes take the same one at once, one never starts.

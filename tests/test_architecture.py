@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the ground up: a room imports from itself and from lower floors only
-    {"nst.setting_kinds"},
+    {"nst.setting_kinds", "nst.openmp"},
     {
         *("nst.settings", "nst.events", "nst.schedule", "nst.device", "nst.malloc", "nst.torch_private"),
         *("nst.cache", "nst.console", "nst.costs", "nst.files"),
@@ -27,7 +27,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from lower floo
 )
 ROOMS = set().union(*FLOORS)
 # Files that are one room without a folder: how settings are read and written, and the programs.
-ONE_ROOM = {"nst.setting_kinds": "nst.settings", "nst.serve": "app", "nst.__main__": "app"}
+ONE_ROOM = {"nst.setting_kinds": "nst.settings", "nst.openmp": "nst.device", "nst.serve": "app", "nst.__main__": "app"}
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "nst").rglob("*.py"))]
 MATHEMATICS = {
     *("nst.costs", "nst.schedule", "nst.images.colour", "nst.images.masks", "nst.features.layers"),

@@ -3,7 +3,8 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from nst.device import CUDNN_IN_FLOAT32, choose_device
+from nst import openmp
+from nst.device import CUDNN_IN_FLOAT32, LOADED_EARLY, choose_device
 
 
 @pytest.fixture
@@ -63,6 +64,20 @@ def test_cpu_asked_for_is_taken_though_there_is_a_gpu(gpu) -> None:
     chosen = choose_device("cpu", "float32")
     assert chosen.device == torch.device("cpu")
     assert "as asked" in chosen.reason
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+@pytest.mark.parametrize(("too_late", "threads", "said"), [(True, 2, True), (True, 1, False), (False, 2, False)])
+def test_reason_says_that_torch_was_loaded_too_early(precision, too_late, threads, said, no_gpu, monkeypatch) -> None:
+    monkeypatch.setattr(openmp, "TOO_LATE", too_late)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert (LOADED_EARLY in choose_device("cpu", precision).reason) == said
+
+
+def test_gpu_does_not_care_when_torch_was_loaded(gpu, monkeypatch) -> None:
+    monkeypatch.setattr(openmp, "TOO_LATE", True)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert LOADED_EARLY not in choose_device().reason
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nst import openmp
 from tests.images.files import flat, heic
 from tests.test_architecture import ROOT, SOURCES, floor_of, module_of, room_of
 from tests.test_command_line import QUICK, assert_one_line
@@ -66,6 +67,64 @@ def test_importing_the_engine_asks_no_device_and_reads_no_setting() -> None:
     assert len(engine) > 40
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *engine], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# Prints how long threads may spin at the moment when torch would be loaded, and ends there.
+AT_TORCH = """
+import importlib.abc, os, runpy, sys
+class Torch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *_):
+        if name == "torch":
+            print(os.environ.get("GOMP_SPINCOUNT"), flush=True)
+            os._exit(0)
+sys.meta_path.insert(0, Torch())
+"""
+PROGRAM = "sys.argv[1:] = {arguments}; runpy.run_module({module!r}, run_name='__main__')"
+WAYS_IN = {
+    "library": "import nst; nst.stylise",
+    "settings of the library, then torch": "from nst import Settings; import torch",
+    "module of the library": "import nst.images.pictures",
+    "command": PROGRAM.format(module="nst", arguments=["photo.png", "style.png", "-o", "out.png"]),
+    "batch": PROGRAM.format(module="nst", arguments=["batch", ".", "--style", ".", "-o", "out"]),
+    "worker of a batch": "import nst.batch.workers",
+    "page": PROGRAM.format(module="nst", arguments=["page"]),
+    "app.py": "runpy.run_path('app.py', run_name='__main__')",
+    "benchmark": PROGRAM.format(module="nst.bench", arguments=["step"]),
+}
+
+
+def without_limit(**variables: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in openmp.VARIABLES} | variables
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_spinning_is_limited_before_torch_is_loaded(way: str) -> None:
+    command = [sys.executable, "-c", AT_TORCH + WAYS_IN[way]]
+    done = subprocess.run(command, cwd=ROOT, env=without_limit(), capture_output=True, text=True, timeout=100)
+    assert done.stdout == f"{openmp.SPINS}\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "printed"), [("GOMP_SPINCOUNT=7", "7"), ("OMP_WAIT_POLICY=passive", "None")], ids=str
+)
+def test_the_user_s_own_limit_stays(variable: str, printed: str) -> None:
+    environment = without_limit(**dict([variable.split("=")]))
+    command = [sys.executable, "-c", AT_TORCH + WAYS_IN["library"]]
+    assert subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True).stdout == printed + "\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no libgomp")
+@pytest.mark.parametrize(
+    ("first", "variables", "too_late"),
+    [("torch", {}, "True"), ("nst", {}, "False"), ("torch", {"GOMP_SPINCOUNT": "1000"}, "False")],
+    ids=str,
+)
+def test_torch_before_nst_is_too_late_without_the_variable(first: str, variables: dict, too_late: str) -> None:
+    loads = {"torch": "sys.modules['torch'] = sys", "nst": "import nst"}  # to load torch itself takes 2 s
+    program = f"import sys; {loads.pop(first)}; {loads.popitem()[1]}; from nst import openmp; print(openmp.TOO_LATE)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=without_limit(**variables), capture_output=True, text=True)
+    assert done.stdout == too_late + "\n", done.stderr
 
 
 FORK = """

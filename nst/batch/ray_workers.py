@@ -14,6 +14,7 @@ import ray
 import torch
 from ray import exceptions
 
+from nst import openmp
 from nst.batch import workers as work
 
 
@@ -63,7 +64,7 @@ def workers(address: str, number: int | None) -> list[work.Worker]:
         if address != "auto":  # test the address first, because Ray would try to connect for five minutes
             host, _, port = address.removeprefix("ray://").rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
-        spin = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
+        spin = {name: os.environ[name] for name in openmp.VARIABLES if name in os.environ}
         environment = {"py_modules": [str(Path(__file__).parents[1])], "env_vars": spin}
         ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="WARNING")
     except (OSError, ValueError, RuntimeError, exceptions.RayError):  # Ray's own, of a cluster that has just ended

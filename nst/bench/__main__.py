@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
-from nst.bench import engine, faults, figure, film, ghosts, many, qualities, size, visitor
+from nst.bench import busy, engine, faults, figure, film, ghosts, many, qualities, size, visitor
 from nst.bench.engine import Row
 from nst.device import choose_device
 
@@ -27,16 +27,14 @@ SECTIONS: dict[str, Section] = {
     "growth": visitor.growth,
     "ablation": engine.ablation,
     "threads": engine.threads,
+    "busy": busy.busy,
     "figure": figure.figure,
     "batch": many.many,
     "crews": many.crews,
     "tiles": size.tiles,
     "ghosts": ghosts.ghosts,
-<<<<<<< HEAD
     "film": film.film,
-=======
     "faults": faults.faults,
->>>>>>> bacf0b1 (The photo's detail that a larger level adds has no colours: fewer fringes at edges)
     "qualities": qualities.qualities,
 }
 QUICK_SECTIONS = ("step", "quality")
