@@ -12,7 +12,8 @@ import sys
 
 SPIN_COUNT = "GOMP_SPINCOUNT"
 VARIABLES = (SPIN_COUNT, "OMP_WAIT_POLICY")  # each decides how long threads spin
-SPINS = "1000"  # rounds of the waiting loop; libgomp's own default is 300,000 (its manual, GOMP_SPINCOUNT)
+# Rounds of the waiting loop. libgomp's own default is 300,000 (its manual, GOMP_SPINCOUNT).
+SPINS = "1000"
 
 
 def limit_spinning() -> bool:
