@@ -103,6 +103,19 @@ def test_only_a_run_that_starts_from_the_photo_gets_its_detail_at_finer_levels(g
     assert bool(larger.std() > 0.005) == (given in ({}, {"init": "coloured"}))
 
 
+def test_the_detail_of_a_finer_level_has_no_colours(photo, style) -> None:
+    """They would be fringes at edges. A frame of a clip gets back all that its start has."""
+    made = job.Job.of(photo, [style], quick(pyramid=True), (), None)
+    small = torch.full((1, 3, 24, 32), 0.5)
+    detail = made.at_size(small, (48, 64)) - 0.5
+    assert detail.std() > 0.01
+    assert torch.allclose(detail, detail[:, :1], atol=1e-6)
+    start = photo.resize((64, 48))
+    in_clip = dataclasses.replace(job.Job.of(photo, [style], quick(), (), start), temporal=object())
+    colours = in_clip.at_size(pictures.resize(in_clip.start, (24, 32)), (48, 64))
+    assert torch.allclose(colours, in_clip.start, atol=1e-5)
+
+
 def test_bad_start_and_mask_are_refused_at_once_and_named(photo, style) -> None:
     with pytest.raises(ValueError, match=r"the start picture 'missing\.png'"):
         nst.stylise_events(photo, style, quick(), start="missing.png")

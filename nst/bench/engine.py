@@ -26,6 +26,7 @@ from nst.device import choose_device
 from nst.features import layers, weights, winograd
 from nst.features.extractor import FeatureExtractor, kept_kernels
 from nst.images import pictures
+from nst.images.colour import luminance
 from nst.objective.objective import Objective, Targets
 from nst.optimise import loop
 from nst.optimise.cuda_graph import WARM_UP_CALLS, CapturedStep
@@ -219,7 +220,8 @@ def to_goal(inputs: Inputs, goal: float, dtype: torch.dtype, lever: Lever = LEVE
         for level in levels:
             objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
             size = level.height, level.width
-            image = pictures.enlarge(image, size, inputs.photo) if lever.photo_detail else pictures.resize(image, size)
+            detail = luminance(inputs.photo)
+            image = pictures.enlarge(image, size, detail) if lever.photo_detail else pictures.resize(image, size)
             steps = loop.minimise(objective, image, level.steps, lever.optimiser)
             for count, evaluation in enumerate(steps, start=1):
                 image = evaluation.image

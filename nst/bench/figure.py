@@ -13,6 +13,7 @@ from nst.bench.textbook import Textbook, same_cost_settings
 from nst.device import choose_device
 from nst.features.extractor import FeatureExtractor
 from nst.images import pictures
+from nst.images.colour import luminance
 from nst.objective.objective import Objective, Targets
 from nst.optimise import loop
 from nst.scaled_pictures import Inputs
@@ -54,7 +55,7 @@ def _our_curve(inputs: Inputs, textbook: Textbook, steps: int) -> Iterator[tuple
     image = inputs.coloured([1.0])
     for level in levels_to_goal(inputs, steps):
         objective = Objective(extractor, Targets.of(inputs, extractor, settings, level), settings)
-        image = pictures.enlarge(image, (level.height, level.width), inputs.photo)
+        image = pictures.enlarge(image, (level.height, level.width), luminance(inputs.photo))
         for count, evaluation in enumerate(loop.minimise(objective, image, level.steps), start=1):
             image = evaluation.image
             if count % EVERY == 0 or count == level.steps:

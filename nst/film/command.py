@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -33,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     _check_files(options)
     clip = open_clip(options.clip, options.begin_s, options.end_s, options.fps)
     folder = options.output.with_name(options.output.name + ".frames")
-    given = {"gamma": options.gamma, "masks": options.masks, "even": even}
+    given = {"gamma": options.gamma, "masks": options.masks, "style_masks": options.style_masks, "even": even}
     film = Film.of(clip, options.styles, _settings(options), folder, **given)
     began_s, code = time.monotonic(), 0
     try:
@@ -115,6 +114,7 @@ def _check_files(options: argparse.Namespace) -> None:
         raise ValueError(f"workers={options.workers} is under the limit of 1; leave it out to paint one shot at a time")
     read = [(options.clip, "the clip"), (options.recipe, "the recipe")]
     read += [(style, "a style picture") for style in options.styles] + [(mask, "a mask") for mask in options.masks]
+    read += [(mask, "a style mask") for mask in options.style_masks]
     files.check_no_overwriting([(options.output, "the film")], read)
     form = writing.format_of(options.output)
     if options.output.is_dir() and (form != writing.FOLDER or any(options.output.iterdir())):
@@ -147,6 +147,5 @@ def _events(film: Film, options: argparse.Namespace) -> Iterator[Step | Degraded
     if options.ray:
         return paint_on(film, cluster(options.ray, options.workers))
     if (options.workers or 1) > 1:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # of the workers, as in a batch
         return paint_on(film, local(film.settings.device, options.workers)[: len(film.shots)])
     return film.paint(kept_styles())

@@ -22,7 +22,7 @@ from nst.film.painting import FRAME_STEPS, Painted, film_size, paint_shot
 from nst.images import encode, pictures
 from nst.objective.targets import StyleCache
 from nst.schedule import plan
-from nst.settings import Settings
+from nst.settings import LIMITS, Settings
 
 GAMMA = 200.0  # default weight of J_temporal
 MOST_GAMMA = 1e6
@@ -38,6 +38,7 @@ class Film:
     settings: Settings
     gamma: float
     masks: Sequence[pictures.Source]
+    style_masks: Sequence[pictures.Source]
     folder: Path
     size: tuple[int, int]  # height and width, px
     shots: list[int] = field(default_factory=list)  # index of the first frame of each, from 0
@@ -54,6 +55,7 @@ class Film:
         *,
         gamma: float = GAMMA,
         masks: Sequence[pictures.Source] = (),
+        style_masks: Sequence[pictures.Source] = (),
         even: bool = True,
     ) -> Film:
         """Check what can be checked before the clip is read. `even`: as `writing.is_even` of the output."""
@@ -63,14 +65,14 @@ class Film:
             raise ValueError("a film is as large as --size says; leave --original-size out")
         size = film_size(clip.shape, settings, even)
         settings = dataclasses.replace(settings, size=max(size))
-        return cls(clip, styles, settings, gamma, masks, folder, size)
+        return cls(clip, styles, settings, gamma, masks, style_masks, folder, size)
 
     @cached_property
     def key(self) -> str:
         """SHA-256 of all that decides the frames: equal keys mean equal frames."""
         settings = {name: str(value) for name, value in vars(self.settings).items()}
-        inputs = recipe.fingerprints(Image.new("RGB", (32, 32)), self.styles, self.masks)
-        clip = [_identity(self.clip.path), str(self.clip.rate), self.clip.start_s, self.clip.seconds]
+        inputs = self._fingerprints()
+        clip = [str(self.clip.rate), self.clip.start_s, self.clip.seconds]
         text = json.dumps([settings, inputs, clip, self.gamma, self.size])
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -111,7 +113,7 @@ class Film:
         while number < self.count:
             end = next((first for first in self.shots if first > number), self.count)
             shot = islice(frames, end - number)
-            given = {"before": before, "masks": self.masks, "memo": memo}
+            given = {"before": before, "masks": self.masks, "style_masks": self.style_masks, "memo": memo}
             for event in paint_shot(shot, self.styles, self.settings, self.gamma, **given):
                 if isinstance(event, Painted):
                     self.keep(number, event)
@@ -137,11 +139,17 @@ class Film:
 
     def text(self) -> str:
         """The recipe as JSON: the settings, and fingerprints of the clip and the styles."""
-        inputs = recipe.fingerprints(Image.new("RGB", (32, 32)), self.styles, self.masks)
-        inputs["photo"] = _identity(self.clip.path)
+        inputs = self._fingerprints()
         film = {"gamma": self.gamma, "from": self.clip.start_s, "seconds": self.clip.seconds}
         film |= {"fps": str(self.clip.rate), "frames": self.count}
         return recipe.film_text(self.settings, inputs, film)
+
+    def _fingerprints(self) -> dict[str, str]:
+        """Of the clip and of all pictures, by name."""
+        stand_in = Image.new("RGB", (LIMITS.smallest_side,) * 2)
+        inputs = recipe.fingerprints(stand_in, self.styles, self.masks, style_masks=self.style_masks)
+        del inputs["photo"]
+        return {"clip": _identity(self.clip.path), **inputs}
 
     def remove(self) -> None:
         """Remove the folder, if it holds frames of a film and nothing else."""

@@ -82,6 +82,7 @@ def paint_shot(
     *,
     before: Painted | None = None,
     masks: Sequence[pictures.Source] = (),
+    style_masks: Sequence[pictures.Source] = (),
     memo: StyleCache | None = None,
 ) -> Iterator[Step | Degraded | Painted]:
     """A `Painted` for each frame (PIL RGB of the size of the result), with the steps of a shot's first frame before it.
@@ -92,7 +93,7 @@ def paint_shot(
     memo = memo or StyleCache()
     styles = [pictures.load(style, "style picture") for style in styles]
     for frame in frames:
-        job, new = _job(frame, before, styles, settings, gamma, masks)
+        job, new = _job(frame, before, styles, settings, gamma, (masks, style_masks))
         for event in run(job, memo):
             if isinstance(event, Finished):
                 before = _painted(frame, new, event)
@@ -107,17 +108,21 @@ def _job(
     styles: Sequence[Image.Image],
     settings: Settings,
     gamma: float,
-    masks: Sequence[pictures.Source],
+    places: tuple[Sequence[pictures.Source], Sequence[pictures.Source]],
 ) -> tuple[Job, Image.Image | None]:
-    """The run of one frame, and where it leaves something new that is too small to be painted by itself."""
+    """The run of one frame, and where it leaves something new that is too small to be painted by itself.
+
+    `places` are the masks and the style masks.
+    """
+    masks, style_masks = places
     if before is None:
-        return Job.of(frame, styles, settings, masks, None), None
+        return Job.of(frame, styles, settings, masks, None, style_masks), None
     expected = expected_from(before, frame)
     start, trust, new = expected.picture, expected.trust, None
     if float(expected.new.mean()) >= NEW_SHARE:
         new = F.max_pool2d(expected.new, 2 * NEW_EDGE_PX + 1, 1, NEW_EDGE_PX)
         start, trust = torch.where(new > 0, pictures.to_tensor(frame), start), trust * (1 - new)
-    job = Job.of(frame, styles, settings, masks, pictures.to_picture(start))
+    job = Job.of(frame, styles, settings, masks, pictures.to_picture(start), style_masks)
     counts = FRAME_STEPS[settings.quality]
     levels = plan(*job.inputs.size, counts, settings.steps or counts[-1], pyramid=settings.pyramid and new is not None)
     device = job.inputs.photo.device

@@ -31,6 +31,7 @@ class Segment:
     before: Kept | None  # the frame before them, if that is of the same shot
     styles: tuple[bytes, ...]
     masks: tuple[bytes, ...]
+    style_masks: tuple[bytes, ...]
     settings: Settings
     gamma: float
 
@@ -46,6 +47,7 @@ class Segment:
             settings = dataclasses.replace(settings, device=device)
         frames = map(pictures.load, self.frames)
         given = {"before": self.before and self.before.painted(), "masks": self.masks, "memo": kept_styles()}
+        given["style_masks"] = self.style_masks
         try:
             events = list(paint_shot(frames, self.styles, settings, self.gamma, **given))
         except (ValueError, WeightsError, OutOfMemoryError) as error:
@@ -93,7 +95,10 @@ class _Todo:
         self.handed_out: dict[str, tuple[int, int, int]] = {}
         self.lost: deque[Assignment] = deque()
         self.styles = tuple(encode.encode(pictures.load(style)) for style in film.styles)
-        self.masks = tuple(encode.encode(pictures.to_mask(mask).convert("RGB")) for mask in film.masks)
+        self.masks, self.style_masks = (
+            tuple(encode.encode(pictures.to_mask(mask).convert("RGB")) for mask in masks)
+            for masks in (film.masks, film.style_masks)
+        )
 
     def next(self) -> Generator[Painted, None, Assignment | None]:
         """The next assignment, or None while all shots are with workers. It reports nothing."""
@@ -111,6 +116,7 @@ class _Todo:
             before and Kept.of(before),
             self.styles,
             self.masks,
+            self.style_masks,
             film.settings,
             film.gamma,
         )

@@ -20,7 +20,6 @@ from PIL.TiffImagePlugin import TILEWIDTH as TILE_WIDTH
 from torch import Tensor
 
 from nst.images import containers
-from nst.images.colour import luminance
 from nst.images.decode import COLOUR_KEYS, bands, to_srgb, without_hidden_colours
 from nst.settings import LIMITS
 
@@ -378,17 +377,15 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
-def enlarge(image: Tensor, size: tuple[int, int], photo: Tensor) -> Tensor:
-    """Enlarge a picture painted from a photo and add the luminance of the photo's detail that the small size lost.
+def enlarge(image: Tensor, size: tuple[int, int], source: Tensor) -> Tensor:
+    """Enlarge a picture and add the detail of another one that the small size lost.
 
-    (1, 3, h, w) and the photo (1, 3, H, W) -> (1, 3, *size), clamped to [0, 1]. Without the detail, a level spends a
-    fifth of its steps on recovering it (measured at equal cost). The detail's colours would be fringes at edges.
+    (1, 3, h, w) and the other one (1, 1 or 3, H, W) -> (1, 3, *size), clamped to [0, 1].
     """
     if image.shape[-2:] == size:
         return image
-    grey = luminance(photo)
-    smooth = resize(resize(grey, tuple(image.shape[-2:])), size)
-    return resize(image, size).add_(resize(grey, size)).sub_(smooth).clamp_(0, 1)
+    smooth = resize(resize(source, tuple(image.shape[-2:])), size)
+    return resize(image, size).add_(resize(source, size)).sub_(smooth).clamp_(0, 1)
 
 
 def cover(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -64,17 +64,15 @@ def test_resize_to_the_same_size_copies_nothing() -> None:
 @pytest.mark.parametrize(("small", "large"), [((20, 30), (40, 60)), ((21, 33), (43, 65))], ids=str)
 def test_enlarge_brings_back_what_the_smaller_size_could_not_hold(small: tuple, large: tuple) -> None:
     photo = torch.rand(1, 3, 80, 120, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
-    for shown in (photo, luminance(photo).expand_as(photo)):
-        untouched = pictures.enlarge(pictures.resize(shown, small), large, shown)
-        assert torch.allclose(luminance(untouched), luminance(pictures.resize(shown, large)), atol=1e-6)
-    assert torch.allclose(untouched, pictures.resize(shown, large), atol=1e-6), "a grey photo comes back whole"
+    untouched = pictures.enlarge(pictures.resize(photo, small), large, photo)
+    assert torch.allclose(untouched, pictures.resize(photo, large), atol=1e-6)
     painted = torch.rand(1, 3, *small, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.4
-    detail = pictures.enlarge(painted, large, photo) - pictures.resize(painted, large)
+    detail = pictures.enlarge(painted, large, luminance(photo)) - pictures.resize(painted, large)
     assert torch.allclose(
         pictures.enlarge(painted, large, torch.full_like(photo, 0.3)), pictures.resize(painted, large)
     )
     assert detail.std() > 0.01
-    assert torch.allclose(detail, detail[:, :1], atol=1e-6), "the photo's colours would be fringes"
+    assert torch.allclose(detail, detail[:, :1], atol=1e-6)
     assert detail.mean().abs() < 1e-3
 
 
