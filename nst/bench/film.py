@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from statistics import mean
 
 from PIL import Image
@@ -22,34 +23,33 @@ from nst.transfer import stylise
 
 FRAMES = 11
 ALONE = (4, 5, 9, 10)  # frames that are also painted as single pictures: two pairs of neighbours
-STYLES = ("impasto", "mosaic")
+STYLES = ("impasto", "mosaic")  # in turns
 FILE = EXAMPLES / "figures" / "film.jpg"
 SHOWN = (0, 5, 10)  # frames
 SHOWN_PX = 240
 
 
 def film(quick: bool) -> Iterator[Row]:
-    """For each clip and style, painted alone and as a film: mean difference of consecutive results after the true
+    """For each clip, painted alone and as a film: mean difference of consecutive results after the true
     motion (of 255), style cost by the ordinary objective, and seconds per frame. Writes the sheet, unless `quick`.
     """
     memo, shown = StyleCache(), []
-    for name, scene in scenes().items():
+    for (name, scene), style_name in zip(scenes().items(), cycle(STYLES)):
         frames = [scene.frame(t) for t in range(FRAMES)]
-        for style_name in STYLES[: 1 if quick else None]:
-            style = pictures.load(EXAMPLES / "styles" / f"{style_name}.jpg")
-            settings = Settings(size=96 if quick else max(frames[0].size))
-            moving, film_s = _as_film(frames, style, settings, memo)
-            alone, alone_s = _one_by_one(frames, style, settings, memo)
-            shown += [[frames[t] for t in SHOWN], [alone.get(t, moving[t]) for t in SHOWN], [moving[t] for t in SHOWN]]
-            errors = _error(scene, alone), _error(scene, dict(enumerate(moving)))
-            costs = [mean(_style_cost(frames[t], results[t], style, settings, memo) for t in ALONE)
-                     for results in (alone, moving)]  # fmt: skip
-            yield {
-                "clip": f"{name:6}", "style": style_name,
-                "error alone": errors[0], "error film": errors[1], "error ratio": errors[1] / errors[0],
-                "J_style alone": costs[0], "J_style film": costs[1], "J_style ratio": costs[1] / costs[0],
-                "s alone": alone_s, "s film": film_s, "s ratio": film_s / alone_s,
-            }  # fmt: skip
+        style = pictures.load(EXAMPLES / "styles" / f"{style_name}.jpg")
+        settings = Settings(size=96 if quick else max(frames[0].size))
+        moving, film_s = _as_film(frames, style, settings, memo)
+        alone, alone_s = _one_by_one(frames, style, settings, memo)
+        shown += [[frames[t] for t in SHOWN], [alone.get(t, moving[t]) for t in SHOWN], [moving[t] for t in SHOWN]]
+        errors = _error(scene, alone), _error(scene, dict(enumerate(moving)))
+        costs = [mean(_style_cost(frames[t], results[t], style, settings, memo) for t in ALONE)
+                 for results in (alone, moving)]  # fmt: skip
+        yield {
+            "clip": f"{name:6}", "style": style_name,
+            "error alone": errors[0], "error film": errors[1], "error ratio": errors[1] / errors[0],
+            "J_style alone": costs[0], "J_style film": costs[1], "J_style ratio": costs[1] / costs[0],
+            "s alone": alone_s, "s film": film_s, "s ratio": film_s / alone_s,
+        }  # fmt: skip
     if not quick:
         sheet(shown).save(FILE, quality=85)
 
