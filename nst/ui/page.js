@@ -11,7 +11,7 @@
 
     /* On a phone what answers a button may be a screen away. The waiting events have hidden Stylise by then. */
     const ANSWERS = { "stylise-button": "action", "go-on": "stage", "bigger": "stage", "paint-print": "stage",
-                      "texture": "action", "rebuild": "action", "show-options": "views" };
+                      "clip-paint": "clip-action", "texture": "action", "rebuild": "action", "show-options": "views" };
     const bringIntoView = event => {
         const answer = ANSWERS[event.target.closest("button")?.id];
         if (answer && isNarrow()) setTimeout(() => document.getElementById(answer)?.scrollIntoView(), 150);
@@ -64,8 +64,8 @@
 
     const describe = () => {
         markLevels();
-        const status = find("#status");
-        if (status && !status.hasAttribute("aria-live")) status.setAttribute("aria-live", "polite");
+        for (const status of document.querySelectorAll("#status, #clip-status"))
+            if (!status.hasAttribute("aria-live")) status.setAttribute("aria-live", "polite");
         if (find("#share")) find("#share").disabled = find("#download").disabled;
         const handle = find("#compare [data-testid=slider]");
         if (handle && handle.tabIndex < 0) {

@@ -24,23 +24,26 @@ WORDS = (
 def build() -> None:
     """Lay out the tab and connect it."""
     tab = Components(status=gr.Markdown("", container=False, elem_id="clip-status", render=False))
+    # In the order in which a phone shows them; wide, a grid puts the panels to the left, as on the first tab.
     with gr.Tab("Clip", id="clip-tab", elem_id="clip-tab"), gr.Row(elem_id="clip-page"):
-        with gr.Column(min_width=320, elem_id="clip-inputs"):
-            tab.update(_inputs(tab["status"]))
-        with gr.Column(scale=2, min_width=320, elem_id="clip-outputs"):
-            tab["status"].render()
+        with gr.Column(elem_id="clip-inputs"):
+            tab.update(_pictures(tab["status"]) | _action())
+        with gr.Column(elem_id="clip-outputs"):
             tab.update(_outputs())
+            tab["status"].render()
+            tab["clip_file"].render()
+        with gr.Column(elem_id="clip-panels"):
+            tab.update(_panels())
     # `cancelled` changes when a run is to be taken out of the queue.
     tab.update(visit=gr.State(handlers.ClipVisit()), cancelled=gr.Number(0, visible="hidden", container=False))
     _connect(tab)
 
 
-def _inputs(status: gr.Markdown) -> Components:
-    """The clip, the style, and what decides how they are painted, in the order of the first tab."""
-    limits = page_limits()
+def _pictures(status: gr.Markdown) -> Components:
+    """The clip and the style."""
     _, first_style, _, _ = examples.first_sight()
     with gr.Row(elem_id="clip-pictures"):
-        with gr.Column(min_width=140):
+        with gr.Column(min_width=140, elem_classes="picture-input"):
             clip = clip_input("Clip", height=170, elem_id="clip-input")
             sample = gr.Button("Take the example clip", size="sm", elem_id="clip-example")
         style = picture_with_examples(
@@ -48,43 +51,58 @@ def _inputs(status: gr.Markdown) -> Components:
         )
     path = examples.clip()
     sample.click(lambda: path, None, clip, **AT_ONCE)
+    return Components(clip=clip, clip_style=style)
+
+
+def _action() -> Components:
+    """Strength, the buttons, and what a film will take."""
     strength = gr.Slider(
         0, 100, presets.DEFAULT_STRENGTH, step=1, label="Strength", elem_id="clip-strength",
         info="How much of a painting the clip becomes.",
     )  # fmt: skip
-    paint = gr.Button(PAINT, variant="primary", size="lg", elem_id="clip-paint")
-    stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="clip-stop")
-    expected = gr.Markdown("", container=False, elem_id="clip-expected")
+    with gr.Column(elem_id="clip-action"):
+        return Components(
+            clip_strength=strength,
+            clip_paint=gr.Button(PAINT, variant="primary", size="lg", elem_id="clip-paint"),
+            clip_stop=gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="clip-stop"),
+            clip_expected=gr.Markdown("", container=False, elem_id="clip-expected"),
+        )
+
+
+def _panels() -> Components:
+    """Size, quality, frames per second, and the part of the clip."""
+    limits = page_limits()
     sizes = [(f"{px} px", px) for px in handlers.SIZES_PX if px <= limits.clip_px]
     with gr.Row():
-        size = gr.Dropdown(sizes, value=min(256, sizes[-1][1]), label="Longer side", min_width=90, elem_id="clip-size")
-        quality = gr.Dropdown(list(handlers.QUALITIES), value="draft", label="Quality", min_width=90)
-        rate = gr.Dropdown(list(handlers.RATES), value="12", label="Frames per s", min_width=90)
+        chosen = Components(
+            clip_px=gr.Dropdown(sizes, value=min(256, sizes[-1][1]), label="Side", min_width=90, elem_id="clip-size"),
+            clip_quality=gr.Dropdown(list(handlers.QUALITIES), value="draft", label="Quality", min_width=90),
+            clip_fps=gr.Dropdown(list(handlers.RATES), value="12", label="Frames per s", min_width=90),
+        )
     with gr.Row():
-        begin = gr.Number(0, minimum=0, label="From, s", min_width=90, elem_id="clip-from")
-        end = gr.Number(0, minimum=0, label="To, s (0: the end)", min_width=90, elem_id="clip-to")
-    gr.Markdown(f"At most {limits.clip_s} s of a clip are painted here. {WORDS}", elem_classes="caption")
-    given = dict(zip(handlers.GIVEN, (clip, style, strength, size, quality, begin, end, rate), strict=True))
-    return Components(**given, clip_paint=paint, clip_stop=stop, clip_expected=expected)
+        chosen["clip_from"] = gr.Number(0, minimum=0, label="From, s", min_width=90, elem_id="clip-from")
+        chosen["clip_to"] = gr.Number(0, minimum=0, label="To, s (0: the end)", min_width=90, elem_id="clip-to")
+    most = f"At most {limits.clip_s} s and {limits.clip_frames} frames of a clip are painted here."
+    gr.Markdown(f"{most} {WORDS}", elem_classes="caption")
+    return chosen
 
 
 def _outputs() -> Components:
-    """The frame that is painted last, and the film."""
+    """The frame that is painted last, the film in its place, and not yet rendered the film's button."""
     frame = gr.Image(
-        label="The frame that was painted last", interactive=False, format="jpeg", buttons=[], height=420,
+        label="The frame that was painted last", interactive=False, format="jpeg", buttons=[],
         elem_id="clip-frame",
     )  # fmt: skip
     film = gr.Video(
         label="The film",
         interactive=False,
         buttons=[],
-        height=420,
         loop=True,
         autoplay=True,
         visible=False,
         elem_id="clip-film",
     )
-    file = gr.DownloadButton("Download the film", interactive=False, elem_id="clip-download")
+    file = gr.DownloadButton("Download the film", size="sm", interactive=False, elem_id="clip-download", render=False)
     return Components(clip_frame=frame, clip_film=film, clip_file=file)
 
 
