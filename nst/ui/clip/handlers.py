@@ -37,7 +37,7 @@ RATES = (OWN_RATE, "8", "12", "24")  # frames per second
 SIZES_PX = (128, 192, 256, 384, 512)
 QUALITIES = ("sketch", "draft", "balanced")
 TOLD_S = 0.5  # between two messages while the clip is read
-READY = {"clip_paint": gr.update(interactive=True), "clip_stop": gr.update(visible=False)}
+READY = {"clip_paint": gr.update(visible=True), "clip_stop": gr.update(visible=False)}
 NOTHING_PAINTED = "Stopped before the first frame was painted."
 
 
@@ -54,7 +54,7 @@ def begin(visit: ClipVisit) -> Updates:
     """A film is asked for, and waits for its turn."""
     visit.painting = visit.stopped = False
     return {
-        "clip_paint": gr.update(interactive=False),
+        "clip_paint": gr.update(visible=False),
         "clip_stop": gr.update(value="Stop", visible=True, interactive=True),
         "status": "Waiting for your turn: one picture or clip is painted at a time ...",
         "clip_frame": gr.update(value=None, visible=True),
@@ -107,7 +107,7 @@ def _read(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
 def _frames(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
     """Each painted frame, and of the first one of a shot the steps, until the end, Stop or the time limit."""
     expected_s, painted, notes = seconds(film, watch=lambda: None), 0, ""
-    first_s = began_s
+    first_s: float | None = None  # when the first frame was painted
     if visit.stopped:
         return
     with closing(film_events(film)) as events:
@@ -119,10 +119,9 @@ def _frames(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
                 yield {"clip_frame": event.preview, "status": told}
             elif isinstance(event, Painted):
                 painted += 1
-                if painted == 1:  # it takes several times as long as the others
-                    first_s, left_s = now_s, max(0.0, (expected_s or 0) - (now_s - began_s))
-                else:
-                    left_s = (now_s - first_s) / (painted - 1) * (film.count - painted)
+                first_s = first_s or now_s
+                # The first frame takes several times as long as the others.
+                left_s = (now_s - first_s) / (painted - 1) * (film.count - painted) if painted > 1 else None
                 yield {"clip_frame": event.picture, "status": _progress(painted, film.count, left_s) + notes}
             elif isinstance(event, Degraded):
                 notes += f" {event.reason}"
@@ -144,7 +143,7 @@ def film_events(device: str, film: Film) -> Iterator[Step | Degraded | Painted]:
     yield from placed.paint(kept_styles())
 
 
-def _progress(painted: int, count: int, left_s: float) -> str:
+def _progress(painted: int, count: int, left_s: float | None) -> str:
     if painted == count:
         return "Writing the film."
     left = f", about {duration(left_s)} left" if left_s else ""

@@ -13,8 +13,10 @@ from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import clip_input
 from nst.ui.stylise import presets
 from nst.ui.stylise.controls import picture_with_examples
+from nst.ui.stylise.wiring import KEEP_FOCUS
 
 PAINT = "Paint the clip"
+FIRST = "Choose a clip, or take the example. Each frame is shown here as it is painted, and then the film."
 WORDS = (
     "Each frame starts from the last painted one, moved along with what is filmed, so that the paint does not flicker "
     "(Ruder, Dosovitskiy & Brox 2016)."
@@ -23,7 +25,7 @@ WORDS = (
 
 def build() -> None:
     """Lay out the tab and connect it."""
-    tab = Components(status=gr.Markdown("", container=False, elem_id="clip-status", render=False))
+    tab = Components(status=gr.Markdown(FIRST, container=False, elem_id="clip-status", render=False))
     # In the order in which a phone shows them; wide, a grid puts the panels to the left, as on the first tab.
     with gr.Tab("Clip", id="clip-tab", elem_id="clip-tab"), gr.Row(elem_id="clip-page"):
         with gr.Column(elem_id="clip-inputs"):
@@ -34,8 +36,9 @@ def build() -> None:
             tab["clip_file"].render()
         with gr.Column(elem_id="clip-panels"):
             tab.update(_panels())
-    # `cancelled` changes when a run is to be taken out of the queue.
-    tab.update(visit=gr.State(handlers.ClipVisit()), cancelled=gr.Number(0, visible="hidden", container=False))
+            # It changes when a run is to be taken out of the queue.
+            tab["cancelled"] = gr.Number(0, visible="hidden", container=False)
+    tab["visit"] = gr.State(handlers.ClipVisit())
     _connect(tab)
 
 
@@ -44,7 +47,7 @@ def _pictures(status: gr.Markdown) -> Components:
     _, first_style, _, _ = examples.first_sight()
     with gr.Row(elem_id="clip-pictures"):
         with gr.Column(min_width=140, elem_classes="picture-input"):
-            clip = clip_input("Clip", height=170, elem_id="clip-input")
+            clip = clip_input("Clip", height=192, elem_id="clip-input")
             sample = gr.Button("Take the example clip", size="sm", elem_id="clip-example")
         style = picture_with_examples(
             "Style", examples.styles(), status, begin=PAINT, value=first_style, elem_id="clip-style"
@@ -72,12 +75,14 @@ def _action() -> Components:
 def _panels() -> Components:
     """Size, quality, frames per second, and the part of the clip."""
     limits = page_limits()
-    sizes = [(f"{px} px", px) for px in handlers.SIZES_PX if px <= limits.clip_px]
+    sizes = [(str(px), px) for px in handlers.SIZES_PX if px <= limits.clip_px]
     with gr.Row():
         chosen = Components(
-            clip_px=gr.Dropdown(sizes, value=min(256, sizes[-1][1]), label="Side", min_width=90, elem_id="clip-size"),
+            clip_px=gr.Dropdown(
+                sizes, value=min(256, limits.clip_px), label="Side, px", min_width=90, elem_id="clip-size"
+            ),
             clip_quality=gr.Dropdown(list(handlers.QUALITIES), value="draft", label="Quality", min_width=90),
-            clip_fps=gr.Dropdown(list(handlers.RATES), value="12", label="Frames per s", min_width=90),
+            clip_fps=gr.Dropdown(list(handlers.RATES), value="12", label="Frames/s", min_width=90),
         )
     with gr.Row():
         chosen["clip_from"] = gr.Number(0, minimum=0, label="From, s", min_width=90, elem_id="clip-from")
@@ -112,8 +117,10 @@ def _connect(tab: Components) -> None:
     waiting = tab.call(tab["clip_paint"].click, handlers.begin, ("visit",), (*buttons, *results), **AT_ONCE)
     inputs = ("visit", *handlers.GIVEN)
     run = tab.call(waiting.then, handlers.paint, inputs, results, api_visibility="private", **on_device())
+    waiting.then(None, js=KEEP_FOCUS, **IN_BROWSER)
     for outcome in (run.success, run.failure):
-        tab.call(outcome, lambda: handlers.READY, (), buttons, **AT_ONCE)
+        over = tab.call(outcome, lambda: handlers.READY, (), buttons, **AT_ONCE)
+        over.then(None, js=KEEP_FOCUS, **IN_BROWSER)
     # A run that paints ends itself with its film; gradio cancels one that waits.
     tab.call(tab["clip_stop"].click, handlers.stop, ("visit",), (*buttons, "status", "cancelled"), **AT_ONCE)
     tab["cancelled"].change(None, cancels=[run], **IN_BROWSER)

@@ -31,10 +31,11 @@ from nst.ui.stylise.form import DEFAULTS, PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.zerogpu import on_zerogpu
 
-# Stylise and Stop take each other's place. Move the focus with them, or the browser moves it to the top of the page.
+# The button that paints and Stop take each other's place. Move the focus with them, or the browser moves it to the top
+# of the page.
 KEEP_FOCUS = """() => setTimeout(() => {
     if (document.activeElement !== document.body) return;
-    const buttons = [...document.querySelectorAll("#stop-button, #stylise-button")];
+    const buttons = [...document.querySelectorAll("#stop-button, #stylise-button, #clip-stop, #clip-paint")];
     buttons.find(button => button.offsetParent)?.focus({ preventScroll: true });
 }, 50)"""
 
