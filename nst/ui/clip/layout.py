@@ -76,11 +76,10 @@ def _panels() -> Components:
     """Size, quality, frames per second, and the part of the clip."""
     limits = page_limits()
     sizes = [(str(px), px) for px in handlers.SIZES_PX if px <= limits.clip_px]
+    usual_px = min(256, sizes[-1][1])
     with gr.Row():
         chosen = Components(
-            clip_px=gr.Dropdown(
-                sizes, value=min(256, limits.clip_px), label="Side, px", min_width=90, elem_id="clip-size"
-            ),
+            clip_px=gr.Dropdown(sizes, value=usual_px, label="Side, px", min_width=90, elem_id="clip-size"),
             clip_quality=gr.Dropdown(list(handlers.QUALITIES), value="draft", label="Quality", min_width=90),
             clip_fps=gr.Dropdown(list(handlers.RATES), value="12", label="Frames/s", min_width=90),
         )
