@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from nst.film.clip import open_clip
+from nst.film.painting import Painted
 from nst.ui.clip import handlers
 from tests.browsing import PHONE, WAIT_MS
 from tests.film.clips import video
@@ -29,13 +30,13 @@ def clip(tmp_path: Path, photo: Image.Image) -> Path:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a second between the events of a film."""
+    """Half a second after each frame of a film."""
     usual = handlers.film_events
 
     def events(film: handlers.Film) -> Iterator:
         for event in usual(film):
             yield event
-            time.sleep(0.5)
+            time.sleep(0.5 * isinstance(event, Painted))
 
     monkeypatch.setattr(handlers, "film_events", events)
 
