@@ -84,6 +84,16 @@ def what_is_style(page: Page) -> None:
         save(name, page.screenshot())
 
 
+def clip(page: Page) -> None:
+    page.get_by_role("tab", name="Clip").click()
+    page.locator("#clip-example").click()
+    page.wait_for_function("() => document.querySelector('#clip-expected').innerText.includes('frames')")
+    page.locator("#clip-paint").click()
+    page.wait_for_function("() => document.querySelector('#clip-status').innerText.includes('Frame 2 of')")
+    page.wait_for_timeout(300)
+    save("clip", page.screenshot())
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     served = build()
@@ -95,7 +105,7 @@ def main() -> None:
             save("phone", page.screenshot())
         with page_of(browser, address, WIDE, "dark") as page:
             save("dark", page.screenshot())
-        for scene in (strip_of_a_run, options, what_is_style):
+        for scene in (strip_of_a_run, options, what_is_style, clip):
             with page_of(browser, address, WIDE) as page:
                 scene(page)
         browser.close()
