@@ -28,7 +28,7 @@ photo, style, size, steps = sys.argv[1:]
 result = stylise(photo, style, Settings(size=int(size), steps=int(steps), quality="sketch"))
 print(*(costs.seconds for costs in result.history))
 """
-Way = Callable[[int, int], float]  # size in px, steps of the last level -> seconds per step there
+Way = Callable[[int, int], float]  # (size in px, steps of the last level) -> seconds per step there
 
 
 def busy(quick: bool) -> Iterator[Row]:
@@ -46,12 +46,13 @@ def busy(quick: bool) -> Iterator[Row]:
             "batch": lambda size, steps: _batch(folder, size, steps),
             "page": _page(stack),
         }
-        seconds: dict[tuple[str, bool], list[float]] = {case: [] for case in itertools.product(ways, (False, True))}
-        for _, (way, beside) in itertools.product(range(turns), seconds):
-            with _busy_process() if beside else ExitStack():
-                seconds[way, beside].append(ways[way](size, steps))
-        for way in ways:
-            yield _row(way, seconds[way, False], seconds[way, True])
+        for name, step_s in ways.items():
+            quiet, loaded = [], []
+            for _ in range(turns):
+                quiet.append(step_s(size, steps))
+                with _busy_process():
+                    loaded.append(step_s(size, steps))
+            yield _row(name, quiet, loaded)
         yield _two_at_once(folder, size, turns)
 
 
