@@ -20,9 +20,12 @@ from nst.bench.engine import Row
 from nst.bench.visitor import PHOTO, ROOT, STYLE, served
 from nst.settings import QUALITIES
 
-LOOP = (
-    "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(10**6))"  # ends with the benchmark
-)
+LOOP = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:  # ends with the benchmark
+    sum(range(10**6))
+"""
 PROGRAM = [sys.executable, "-m", "nst"]
 LIBRARY = """
 import sys
