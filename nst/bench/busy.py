@@ -42,7 +42,7 @@ def busy(quick: bool) -> Iterator[Row]:
 
     The last row has seconds per picture of two runs of the command, one after the other and both at once.
     """
-    size, steps, turns = (96, 4, 1) if quick else (256, 12, 3)
+    size, steps, turns = (96, 4, 1) if quick else (256, 16, 2)
     with ExitStack() as stack:
         folder = stack.enter_context(_untouched_environment())
         ways: dict[str, Way] = {
