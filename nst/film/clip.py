@@ -17,6 +17,7 @@ from PIL import Image
 
 from nst.images import pictures
 from nst.images.decode import on_white
+from nst.settings import LIMITS
 
 # FFmpeg's readers that are used. Others follow addresses in the file, such as those of playlists.
 CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
@@ -184,6 +185,7 @@ def _opened_video(path: Path) -> Clip:
         if not container.streams.video:
             raise ValueError("the clip has no picture, only sound; choose a video")
         stream = container.streams.video[0]
+        _check_pixels(stream.codec_context.width, stream.codec_context.height)
         rate = stream.average_rate or stream.guessed_rate or FOLDER_RATE
         duration = stream.duration and stream.duration * stream.time_base
         seconds = float(duration or (container.duration or 0) / 1_000_000)
@@ -196,13 +198,24 @@ def _opened_video(path: Path) -> Clip:
         return Clip(path, "video", width, height, Fraction(rate), seconds, sound=bool(container.streams.audio))
 
 
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > LIMITS.megapixels * 1e6:
+        raise ValueError(
+            f"the clip has {width} x {height} px; the limit is {LIMITS.megapixels:g} megapixels, save it smaller"
+        )
+
+
 def opened_video(path: Path) -> Any:
     """The opened file. FFmpeg may read this file alone, as one of `CONTAINERS`."""
     import av  # here: single pictures need no video library
 
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    most = {"max_pixels": str(int(LIMITS.megapixels * 1e6))}  # of a frame; decoders allocate no larger one
     try:
-        return av.open(str(path), "r", container_options=options, metadata_errors="replace")
+        container = av.open(str(path), "r", options=most, container_options=options, metadata_errors="replace")
+        for stream in container.streams.video:
+            stream.codec_context.options = most
+        return container
     except FileNotFoundError:
         raise ValueError(f"the clip {path.name!r} does not exist; check the path") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:

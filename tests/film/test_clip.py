@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 
+from nst.film import clip as reading
 from nst.film.clip import open_clip
 from tests.film.clips import SIZE, difference, pan, video
 
@@ -134,6 +137,15 @@ def test_what_is_no_video_is_refused(make, tmp_path: Path) -> None:
     make(tmp_path / "clip.mp4")
     with pytest.raises(ValueError, match=r"the clip 'clip.mp4' cannot be opened .*; use MP4"):
         open_clip(tmp_path / "clip.mp4")
+
+
+def test_a_frame_over_the_limit_is_refused_and_never_decoded(frames, tmp_path: Path, monkeypatch) -> None:
+    path = video(tmp_path / "clip.mp4", frames)
+    monkeypatch.setattr(reading, "LIMITS", dataclasses.replace(reading.LIMITS, megapixels=0.003))
+    with pytest.raises(ValueError, match="the clip has 64 x 48 px; the limit is 0.003 megapixels, save it smaller"):
+        open_clip(path)
+    with reading.opened_video(path) as container, pytest.raises(av.error.FFmpegError):
+        next(container.decode(video=0))
 
 
 def test_other_mistakes_are_named(frames, tmp_path: Path) -> None:
