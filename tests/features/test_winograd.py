@@ -14,7 +14,7 @@ from nst.features.layers import Direct, kernel_elements, kernel_for
 from nst.features.winograd import Winograd
 from nst.settings import Settings, layer_names
 
-SIZES = pytest.mark.parametrize("size", [(8, 12), (9, 14), (2, 33), (1, 1), (70, 75)], ids=str)
+SIZES = pytest.mark.parametrize("size", [(8, 12), (9, 14), (2, 33), (1, 1), (14, 15), (70, 75)], ids=str)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -47,6 +47,20 @@ def test_its_gradient_is_that_of_the_convolution(size: tuple[int, int], dtype: t
     found = Winograd.of(weight.to(dtype), bias.to(dtype)).gradient(arriving.to(dtype))
     assert found.shape == x.shape
     assert off(found, exact) < within
+
+
+def test_both_tiles_use_one_kernel_and_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, arriving = random(1, 8, 13, 10), random(1, 6, 13, 10, seed=9)
+    made = Winograd.of(random(6, 8, 3, 3), random(6))
+    found = []
+    for few in (0, math.inf):
+        monkeypatch.setattr(winograd, "FEW_POSITIONS", few)
+        made_of = winograd.LARGE if few == 0 else winograd.SMALL
+        assert winograd.tile_for(13, 10) is made_of
+        found.append((made.convolve(x), made.gradient(arriving)))
+    for large, small in zip(*found, strict=True):
+        assert torch.allclose(large, small, rtol=1e-12, atol=1e-12)
+        assert not torch.equal(large, small)  # computed in two ways
 
 
 def test_strips_leave_no_tile_out(monkeypatch: pytest.MonkeyPatch) -> None:
