@@ -154,7 +154,7 @@ class FeatureExtractor:
 
 
 # Kernels stay for the next run, by backbone, layer, device and dtype, so that paths of any length share them. Those on
-# the path to relu5_1 take 195 MiB in float32 on a CPU (all sixteen 304), 49 MiB in bfloat16: the bound has room for two
+# the path to relu5_1 take 197 MiB in float32 on a CPU (all sixteen 305), 49 MiB in bfloat16: the bound has room for two
 # such networks. To make them takes 0.2 to 0.5 s on two CPU cores; on a GPU as long as twenty steps.
 KERNELS_BYTES = 2**29
 kept_kernels = BoundedCache(KERNELS_BYTES, kernel_bytes)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise, product
 
 import torch
@@ -26,17 +27,18 @@ from torch import Tensor
 
 IN = 6  # inputs of the larger tile on each side; a kernel has a value at each of the IN x IN places
 TILES = 256  # processed at once: enough for matrix products at full speed, few enough for the processor's cache
-# Input times output channels. With fewer, the maps cost what the products save: from 64 x 128 on, a step on two threads
-# takes 0.97 to 1.00 of the processor time at 128, 256 and 384 px (medians).
-FEWEST_PAIRS = 128 * 256
-FEW_POSITIONS = 200  # on at most this many positions `SMALL` is the faster tile (measured: 24 to 576)
+# Input times output channels. With fewer, the maps cost what the products save where the processor has AVX512.
+# With this limit and `SMALL`, the processor time of a step on one thread at 96, 192 and 384 px is 0.83, 0.86 and 0.87
+# of that with 128 x 256 and `LARGE` alone where there is AVX2 only, and 0.93, 0.96 and 1.00 with AVX512 (medians).
+FEWEST_PAIRS = 128 * 128
+FEW_POSITIONS = 200  # on at most this many positions `SMALL` is the faster tile (measured on 24 to 576 positions)
 
 KERNEL = (  # G, one row for each point: 0, 1, -1, infinity, 2, -2
     torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [0, 0, 24], [1, 2, 4], [1, -2, 4]], dtype=torch.float64) / 24
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tile:
     """Maps of a tile, in the order of the points in `KERNEL`, of which a smaller tile takes the first ones."""
 
@@ -48,12 +50,13 @@ class Tile:
         """Outputs on each side, which is the distance of tiles, and inputs on each side, which overlap by two."""
         return tuple(self.output.shape)
 
-    def maps(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Both maps for flattened tiles, in the dtype of `like`: (places, inputs) and (outputs, places)."""
+    @cache  # noqa: B019, there are two tiles: to compute the maps takes up to 2 % of a step at 96 px
+    def maps(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Both maps for flattened tiles: (places, inputs) and (outputs, places)."""
         points = len(self.input)
         first = _places_in_order()[: points**2]
         rows = [row // IN * points + row % IN for row in first]
-        return _both_ways(self.input, like)[rows], _both_ways(self.output, like)[:, rows]
+        return _both_ways(self.input, dtype)[rows], _both_ways(self.output, dtype)[:, rows]
 
 
 LARGE = Tile(
@@ -88,7 +91,7 @@ class Winograd:
     def of(cls, weight: Tensor, bias: Tensor) -> Winograd:
         """From weights (C', C, 3, 3) and a bias (C')."""
         channels_out, channels_in = weight.shape[:2]
-        values = _both_ways(KERNEL, weight)[_places_in_order()] @ weight.permute(2, 3, 1, 0).reshape(9, -1)
+        values = _both_ways(KERNEL, weight.dtype)[_places_in_order()] @ weight.permute(2, 3, 1, 0).reshape(9, -1)
         return cls(values.view(IN * IN, channels_in, channels_out), bias)
 
     @property
@@ -100,7 +103,7 @@ class Winograd:
         """(B, C, H, W) -> (B, C', H, W), through a relu if asked for."""
         height, width = x.shape[-2:]
         tile = tile_for(height, width)
-        (side, wide), (analyse, synthesise) = tile.sides, tile.maps(x)
+        (side, wide), (analyse, synthesise) = tile.sides, tile.maps(x.dtype)
         kernel = self.kernel[: len(analyse)]
         down, across = math.ceil(height / side), math.ceil(width / side)
         padded = F.pad(x, (1, side * across + 1 - width, 1, side * down + 1 - height)).permute(0, 2, 3, 1)
@@ -120,7 +123,7 @@ class Winograd:
         """By the input, from that by the output before a relu: (B, C', H, W) -> (B, C, H, W), by transposed maps."""
         height, width = gradient.shape[-2:]
         tile = tile_for(height, width)
-        (side, wide), (synthesise, analyse) = tile.sides, (matrix.T for matrix in tile.maps(gradient))
+        (side, wide), (synthesise, analyse) = tile.sides, (matrix.T for matrix in tile.maps(gradient.dtype))
         kernel = self.kernel[: len(analyse)].mT
         down, across = math.ceil(height / side), math.ceil(width / side)
         padded = F.pad(gradient, (0, side * across - width, 0, side * down - height)).permute(0, 2, 3, 1)
@@ -149,9 +152,9 @@ def _places_in_order() -> list[int]:
     return sorted(range(IN**2), key=lambda place: place // IN >= few or place % IN >= few)
 
 
-def _both_ways(matrix: Tensor, like: Tensor) -> Tensor:
-    """The matrix of the map X -> M X M^T on a flattened X, in the dtype of `like`."""
-    return torch.kron(matrix, matrix).to(like.dtype)
+def _both_ways(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """The matrix of the map X -> M X M^T on a flattened X."""
+    return torch.kron(matrix, matrix).to(dtype)
 
 
 def _strips(down: int, across: int) -> Iterator[slice]:
