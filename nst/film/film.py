@@ -24,7 +24,7 @@ from nst.objective.targets import StyleCache
 from nst.schedule import plan
 from nst.settings import LIMITS, Settings
 
-GAMMA = 200.0  # default weight of J_temporal
+GAMMA = 150.0  # default weight of J_temporal
 MOST_GAMMA = 1e6
 PLAN = "film.json"
 

@@ -142,7 +142,7 @@ def test_what_is_no_video_is_refused(make, tmp_path: Path) -> None:
 def test_a_frame_over_the_limit_is_refused_and_never_decoded(frames, tmp_path: Path, monkeypatch) -> None:
     path = video(tmp_path / "clip.mp4", frames)
     monkeypatch.setattr(reading, "LIMITS", dataclasses.replace(reading.LIMITS, megapixels=0.003))
-    with pytest.raises(ValueError, match="the clip has 64 x 48 px; the limit is 0.003 megapixels, save it smaller"):
+    with pytest.raises(ValueError, match=r"the clip has 64 x 48 px; the limit is 0\.003 megapixels, save it smaller"):
         open_clip(path)
     with reading.opened_video(path) as container, pytest.raises(av.error.FFmpegError):
         next(container.decode(video=0))
