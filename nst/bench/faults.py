@@ -1,4 +1,4 @@
-"""Faults of the finest detail, in numbers: grain, colour fringes at edges, and pale halos along silhouettes."""
+"""Faults of the finest detail, in numbers: grain, and colour fringes at edges."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from nst.transfer import stylise
 PHOTOS, STYLES = ("astronaut", "chelsea", "coffee", "rocket"), ("impasto", "watercolour", "ukiyo_wave")
 GRAIN = 0.4  # cycles per pixel, above which detail is grain; the finest stripes have 0.5
 STRONGEST_EDGES, NEAR_PX = 0.05, 2  # share of the pixels, and the distance within which colours are at an edge
-SILHOUETTES = 0.02  # share of the pixels; edges of the picture at a fourth of its size
-BESIDE_PX, FAR_PX = (2, 13), (16, 24)  # distances from a silhouette: where a halo is, and where there is none
 
 
 def faults(quick: bool) -> Iterator[Row]:
@@ -44,7 +42,6 @@ def faults(quick: bool) -> Iterator[Row]:
                     "grain": 255 * grain(grey),
                     "colour grain": 255 * grain(image - grey),
                     "fringes": fringes(image, places),
-                    "halo": halo(image, places),
                 }
             )
     for name, found in rows.items():
@@ -68,36 +65,14 @@ def fringes(image: Tensor, places: Tensor) -> float:
     """
     fine = image - _coarse(image, 4)
     energy = (fine - luminance(fine)).square().sum(1, keepdim=True)
-    strength, _ = _slope(_coarse(places, 2))
+    down, across = torch.gradient(luminance(_coarse(places, 2)), dim=(2, 3))
+    strength = torch.hypot(down, across)
     edge = (strength > strength.quantile(1 - STRONGEST_EDGES)).float()
     edge = F.max_pool2d(edge, 2 * NEAR_PX + 1, stride=1, padding=NEAR_PX) > 0
     return float((energy[edge].mean() / energy[~edge].mean()).sqrt())
-
-
-def halo(image: Tensor, places: Tensor) -> float:
-    """How much brighter a picture is beside another one's silhouettes, on their bright side, than far from them, as a
-    share of the step from dark to bright: two (1, 3, H, W) of a size.
-    """
-    strength, slopes = _slope(_coarse(places, 4))
-    at = (strength > strength.quantile(1 - SILHOUETTES))[0, 0].nonzero()  # (N, 2): row and column
-    normals = F.normalize(torch.stack([slope[0, 0][at[:, 0], at[:, 1]] for slope in slopes], 1), dim=1)
-    steps = torch.arange(-FAR_PX[1], FAR_PX[1] + 1)[:, None, None]
-    extent = torch.tensor(image.shape[-2:]) - 1
-    where = ((at + steps * normals) / extent * 2 - 1).flip(-1)  # (steps, N, 2): x and y in [-1, 1]
-    grey = luminance(image)
-    profile = F.grid_sample(grey, where[None], padding_mode="border", align_corners=True)[0, 0].mean(1)
-    dark, bright = profile[: FAR_PX[1] - FAR_PX[0] + 1].mean(), profile[FAR_PX[0] - FAR_PX[1] - 1 :].mean()
-    beside = profile[FAR_PX[1] + BESIDE_PX[0] : FAR_PX[1] + BESIDE_PX[1] + 1].max()
-    return float((beside - bright) / (bright - dark))
 
 
 def _coarse(image: Tensor, times: int) -> Tensor:
     """A picture (1, 3, H, W) without what it loses at a smaller size."""
     size = tuple(image.shape[-2:])
     return pictures.resize(pictures.resize(image, tuple(side // times for side in size)), size)
-
-
-def _slope(image: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Strength and the two components, down and across, of the gradient of luminance: (1, 3, H, W) -> (1, 1, H, W)."""
-    down, across = torch.gradient(luminance(image), dim=(2, 3))
-    return torch.hypot(down, across), (down, across)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nst.bench.faults import fringes, grain, halo
+from nst.bench.faults import fringes, grain
 
 
 @pytest.fixture
@@ -30,11 +30,3 @@ def test_fringes_are_fine_colours_at_edges(disc: torch.Tensor) -> None:
     shifted = torch.cat([disc[:, :1].roll(2, -1), disc[:, 1:]], 1) + noise
     assert fringes(shifted, disc) > 2
     assert fringes(speckled + (disc[:, :1].roll(2, -1) - disc[:, :1]), disc) == pytest.approx(1, abs=0.15), "grey"
-
-
-def test_a_halo_is_a_pale_line_beside_a_silhouette(disc: torch.Tensor) -> None:
-    assert halo(disc, disc) < 0.1
-    down, across = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
-    ring = torch.exp(-((torch.hypot(down - 48, across - 64) - 32) ** 2) / 8)
-    assert halo(disc + 0.15 * ring, disc) == pytest.approx(0.25, abs=0.08)
-    assert halo(disc - 0.15 * ring, disc) < 0.1
