@@ -273,7 +273,9 @@ class _Measurer:
         visible = None if alpha is None else masks.resize(alpha, size)
         guides = _guides(visible, extractor, settings)
         deep = [layer for layer in guides if extractor.strides[layer] >= recurrence.FROM_STRIDE]
-        guide = recurrence.guide(painting, alpha, by_hand, settings, extractor.dtype) if deep else None
+        if not deep or (settings.style_parts == "all" and by_hand is None):
+            return guides
+        guide = recurrence.guide(painting, alpha, by_hand, settings, extractor.dtype)
         if guide is None:
             return guides  # the plain style matrices, to the last bit
         guided = _guides(masks.both(masks.resize(guide, size), visible), extractor, settings)
