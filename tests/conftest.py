@@ -71,6 +71,7 @@ MARKERS = {
     "explain/test_entry_picture.py": "slow",
     "explain/test_layer_studies.py": "slow",
     "explain/test_notebook.py": "slow",
+    "film/test_film.py": "slow",
     "film/test_painting.py": "slow",
     "film/test_segments.py": "process",
     "objective/test_tiled_costs.py": "slow",
