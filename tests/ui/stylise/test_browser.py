@@ -139,23 +139,12 @@ def brush(page: Page, editor: str, layer: str) -> None:
             page.wait_for_selector(f"{layer} img", timeout=1500)
 
 
-def test_a_brush_on_the_style_picture_goes_into_the_run_and_another_style_forgets_it(
-    page: Page, tmp_path: Path
-) -> None:
-    choose_size(page, 128)
+def test_brushes_say_where_and_what_counts_as_style(page: Page, tmp_path: Path) -> None:
+    """The rest of the photo stays as it is. What is brushed on a style picture is forgotten with it."""
+    choose_size(page, 192)
     unfold(page, "style-parts")
     page.locator("#show-recurring").click()
     brush(page, "#recurring", "#brushed-style")
-    page.locator("#stylise-button").click()
-    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
-    known = recipe.read(download(page, tmp_path))
-    assert "style mask 1" in known.inputs
-    page.get_by_role("button", name="woodcut").first.click()
-    expect(page.locator("#brushed-style img")).to_have_count(0)
-
-
-def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
-    choose_size(page, 192)
     unfold(page, "places")
     page.locator("#brush-photo").click()
     brush(page, "#brush", "#painted-layer")
@@ -167,6 +156,9 @@ def test_a_brush_says_where_and_the_rest_stays_the_photo(page: Page) -> None:
         away = np.abs(pixels(page) - np.asarray(photo)).mean(axis=-1)
         assert away[:, 120:].mean() < 4, "the photo, as JPEG keeps it"
         assert away[60:68, 50:65].mean() > 12
+    assert {"mask 1", "style mask 1"} <= recipe.read(download(page, tmp_path)).inputs.keys()
+    page.get_by_role("button", name="woodcut").first.click()
+    expect(page.locator("#brushed-style img")).to_have_count(0)
 
 
 def test_colours_and_file_format_change_after_the_run(page: Page, tmp_path: Path) -> None:
