@@ -194,7 +194,7 @@ def seconds(film: Film, pace: float | None = None, watch: estimate.Watch = lambd
         return None
     counts = FRAME_STEPS[film.settings.quality]
     size = first[-1].height, first[-1].width
-    levels = plan(*size, counts, film.settings.steps or counts[-1], pyramid=False)
+    levels = plan(*size, counts, film.settings.steps or counts[-1] + 1, pyramid=False)
     later_s = estimate.seconds(levels, film.settings, pace=pace, watch=watch)
     shots, frames = max(1, len(film.shots)), film.count or film.clip.count
     return None if later_s is None else shots * first_s + (frames - shots) * later_s

@@ -25,12 +25,12 @@ from nst.settings import LIMITS, Settings
 from nst.transfer import run
 
 # Quality -> steps of a frame that starts from the one before, per level as in `nst.settings.QUALITIES`. A frame with
-# nothing new takes those of the last level alone.
+# nothing new takes those of the last level alone, and one more.
 FRAME_STEPS: dict[str, tuple[int, int, int]] = {
-    "sketch": (5, 3, 4),
-    "draft": (8, 5, 6),
-    "balanced": (12, 8, 8),
-    "fine": (24, 16, 12),
+    "sketch": (4, 2, 3),
+    "draft": (6, 4, 5),
+    "balanced": (8, 5, 7),
+    "fine": (16, 10, 11),
 }
 NEW_SHARE = 0.04  # share of a frame that is new, from which on it is painted from its coarsest level
 THINNEST_PX = 3  # of what is new
@@ -124,7 +124,12 @@ def _job(
         start, trust = torch.where(new > 0, pictures.to_tensor(frame), start), trust * (1 - new)
     job = Job.of(frame, styles, settings, masks, pictures.to_picture(start), style_masks)
     counts = FRAME_STEPS[settings.quality]
-    levels = plan(*job.inputs.size, counts, settings.steps or counts[-1], pyramid=settings.pyramid and new is not None)
+    levels = plan(
+        *job.inputs.size,
+        counts,
+        settings.steps or counts[-1] + (new is None),
+        pyramid=settings.pyramid and new is not None,
+    )
     device = job.inputs.photo.device
     parts = (None if part is None else part.to(device) for part in (expected.picture, trust, new))
     temporal = Temporal(*parts, gamma).at_size(job.inputs.size)
