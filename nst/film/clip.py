@@ -79,8 +79,10 @@ def open_clip(path: str | Path, start_s: float = 0.0, end_s: float | None = None
         clip = _opened_animation(path)
     else:
         clip = _opened_video(path)
-    if clip.rate > FASTEST:
-        raise ValueError(f"the clip has {float(clip.rate):g} frames per second; the limit is {FASTEST}, say --fps 25")
+    if rate is None and clip.rate > FASTEST:  # as in recordings whose header gives the clock instead
+        raise ValueError(
+            f"the clip has {float(clip.rate):g} frames per second; the limit is {FASTEST}, choose a rate such as 25"
+        )
     end_s = clip.seconds if end_s is None else min(end_s, clip.seconds)
     if not 0 <= start_s < end_s:
         raise ValueError(

@@ -72,6 +72,13 @@ def test_a_rotated_video_is_upright(degrees: int, frames, tmp_path: Path) -> Non
     assert difference(first, expected) < 6 < difference(first.rotate(180), expected)
 
 
+def test_a_rate_that_no_camera_has_must_be_chosen(frames, tmp_path: Path) -> None:
+    path = video(tmp_path / "clip.mkv", frames, rate=500)
+    with pytest.raises(ValueError, match="500 frames per second; the limit is 120, choose a rate such as 25"):
+        open_clip(path)
+    assert len(list(open_clip(path, rate=Fraction(100)).frames(UPRIGHT))) == 2
+
+
 def test_pixels_that_are_not_square_are_stretched(frames, tmp_path: Path) -> None:
     clip = open_clip(video(tmp_path / "clip.mp4", frames[:2], aspect=Fraction(2)))
     assert (clip.width, clip.height) == (2 * SIZE[0], SIZE[1])
