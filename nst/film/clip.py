@@ -6,7 +6,6 @@ Only video files need PyAV, which is imported on first use.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -21,7 +20,6 @@ from nst.settings import LIMITS
 
 # FFmpeg's readers that are used. Others follow addresses in the file, such as those of playlists.
 CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg", ".ogv", ".flv", ".wmv")
 ANIMATION_SUFFIXES = (".gif", ".webp", ".png", ".apng", ".avif")
 FOLDER_RATE = Fraction(25)  # frames per second of a folder of pictures, which does not say
 FASTEST = Fraction(120)  # frames per second; a higher rate is a mistake in the file
@@ -64,7 +62,7 @@ class Clip:
         """
         self.broken = 0
         timed = {"video": _video, "animation": _animation, "folder": _folder}[self.kind](self, size)
-        return _at_rate(timed, self.rate, self.seconds if math.isfinite(self.seconds) else math.inf)
+        return _at_rate(timed, self.rate, self.seconds)
 
 
 def open_clip(path: str | Path, start_s: float = 0.0, end_s: float | None = None, rate: Fraction | None = None) -> Clip:
@@ -102,7 +100,7 @@ def _at_rate(timed: Iterator[tuple[float, Image.Image]], rate: Fraction, seconds
     Files round times, so a frame counts from a quarter of a frame before its time.
     """
     shown, number = None, 0
-    most = max(1, round(seconds * rate)) if math.isfinite(seconds) else math.inf
+    most = max(1, round(seconds * rate))
     for time_s, frame in timed:
         while shown is not None and number < most and number / rate < time_s - 0.25 / rate:
             yield shown
@@ -115,8 +113,6 @@ def _at_rate(timed: Iterator[tuple[float, Image.Image]], rate: Fraction, seconds
     while number < most:
         yield shown
         number += 1
-        if not math.isfinite(most):
-            return
 
 
 def _opened_folder(path: Path, rate: Fraction | None) -> Clip:

@@ -21,6 +21,7 @@ from nst.film.film import GAMMA, Film
 from nst.film.painting import Painted
 from nst.film.segments import paint_on
 from nst.objective.targets import kept_styles
+from nst.settings import Settings
 
 PROGRAM = "nst film"
 
@@ -98,7 +99,7 @@ def _rate(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(f"{text!r:.20} is no number of frames per second") from None
 
 
-def _settings(options: argparse.Namespace):
+def _settings(options: argparse.Namespace) -> Settings:
     """The settings of the options; --recipe may name a film of this program."""
     if options.recipe and Path(options.recipe).suffix.lower() in writing.suffixes() - {".webp", ".gif"}:
         base, _ = recipe.read_film(read_comment(Path(options.recipe)))

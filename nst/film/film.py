@@ -16,8 +16,9 @@ from PIL import Image
 
 from nst import estimate, recipe
 from nst.events import Degraded, Step
-from nst.film import shots, writing
+from nst.film import writing
 from nst.film.clip import Clip
+from nst.film.flow import first_frames
 from nst.film.painting import FRAME_STEPS, Painted, film_size, paint_shot
 from nst.images import encode, pictures
 from nst.objective.targets import StyleCache
@@ -88,7 +89,7 @@ class Film:
             return
         self.remove()
         self.shots, self.count = [], 0
-        for begins in shots.first_frames(self.clip.frames(self.size)):
+        for begins in first_frames(self.clip.frames(self.size)):
             if begins:
                 self.shots.append(self.count)
             self.count += 1

@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from nst.bench.scenes import HEIGHT, WIDTH, scenes
-from nst.film import shots
-from nst.film.flow import agrees, inside, motion, sampled, smooth
+from nst.film.flow import agrees, first_frames, inside, motion, sampled, smooth
 from nst.images import pictures
 
 
@@ -79,13 +78,13 @@ def test_the_two_conditions_of_trust() -> None:
 def test_cuts_are_found_and_motion_is_none(pairs) -> None:
     clips = scenes()
     for name, scene in clips.items():
-        assert sum(shots.first_frames(scene.frame(t) for t in (0, 1, 2))) == 1, name
+        assert sum(first_frames(scene.frame(t) for t in (0, 1, 2))) == 1, name
     frames = [clips["pan"].frame(0), clips["pan"].frame(1), clips["zoom"].frame(0), clips["zoom"].frame(1)]
-    assert list(shots.first_frames(frames)) == [True, False, True, False]
+    assert list(first_frames(frames)) == [True, False, True, False]
 
 
 def test_a_flash_and_a_fast_pan_are_no_cuts(photo: Image.Image) -> None:
     wide = pictures.scaled(photo, (HEIGHT, 2 * WIDTH))
     fast = [wide.crop((40 * t, 0, 40 * t + WIDTH, HEIGHT)) for t in range(3)]
     bright = Image.fromarray((np.asarray(fast[2], np.float32) * 0.5 + 127).astype(np.uint8))
-    assert list(shots.first_frames([*fast, bright, fast[2]])) == [True, False, False, False, False]
+    assert list(first_frames([*fast, bright, fast[2]])) == [True, False, False, False, False]
