@@ -80,11 +80,14 @@ MARKERS = {
     "test_whole_runs.py": "slow",
 }
 LONGEST_S = 2.0  # processor time that a test may take if its file has no marker
+OVER_THE_LIMIT = "over the limit of"
 REFERENCE_S = 0.06  # processor time of `_reference_s` on a quiet core of 90 GFLOP/s
 FOLDER = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Hypothesis makes its table of characters here, in 2 s on a fresh checkout, not in the first test that needs it.
+    hypothesis.strategies.text().validate()
     for item in items:
         _mark(item, _marker_of(item))
 
@@ -104,13 +107,15 @@ def _mark(item: pytest.Item, marker: str | None) -> None:
         item.add_marker(pytest.mark.flaky(reruns=1))
     if marker == "gpu" and not torch.cuda.is_available():
         item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    if not marker and os.environ.get("CI"):  # others may take the core for a while: the limit is for three tries
+        item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=5, only_rerun=OVER_THE_LIMIT))
     # All browser tests run in one process while the other computes. Other tests are grouped by file, to share fixtures.
     item.add_marker(pytest.mark.xdist_group("browser" if marker == "browser" else _file_of(item)))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """In CI, fail a test that takes long although its file has no marker.
+    """In CI, fail a test that takes long in each of three tries although its file has no marker.
 
     The limit is on the processor time of this process, without its fixtures, compared with that of a fixed piece of
     work just after the test: a core that it shares with other programs, or a slow one, does both more slowly.
@@ -123,7 +128,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     took_s /= max(1.0, _reference_s() / REFERENCE_S)
     if took_s > LONGEST_S:
         pytest.fail(
-            f"the test computed for {took_s:.1f} s, over the limit of {LONGEST_S:.0f} s for a file without a marker; "
+            f"the test computed for {took_s:.1f} s, {OVER_THE_LIMIT} {LONGEST_S:.0f} s for a file without a marker; "
             "make it smaller, share its runs in a fixture, or move it to a file that MARKERS in tests/conftest.py "
             "calls slow (processor time of the test's process, without its fixtures)",
             pytrace=False,
