@@ -18,8 +18,8 @@ def test_every_entry_of_the_table_fits_a_file() -> None:
 
 
 def outcome_of(file: str, ci: str, slower: float = 0.5) -> object:
-    """The outcome of a test in this file that computes for 2.5 s on a core this much slower: "done", or it fails."""
-    clock = itertools.count(10.0, 2.5)
+    """The outcome of a test in this file that computes for 5 s on a core this much slower: "done", or it fails."""
+    clock = itertools.count(10.0, 5.0)
     with pytest.MonkeyPatch.context() as patched:  # the test that asks is measured, too
         patched.setenv("CI", ci)
         patched.setattr(time, "process_time", lambda: next(clock))
@@ -35,8 +35,8 @@ def outcome_of(file: str, ci: str, slower: float = 0.5) -> object:
 def test_a_test_that_computes_for_long_fails_in_ci_unless_its_file_is_called_slow() -> None:
     assert outcome_of("test_quick.py", ci="") == "done"
     assert outcome_of("test_whole_runs.py", ci="true") == "done"
-    with pytest.raises(pytest.fail.Exception, match=r"computed for 2\.5 s, over the limit of 2 s.* MARKERS"):
+    with pytest.raises(pytest.fail.Exception, match=r"computed for 5\.0 s, over the limit of 2 s.* MARKERS"):
         outcome_of("test_quick.py", ci="true")
-    with pytest.raises(pytest.fail.Exception, match=r"computed for 2\.1 s"):
+    with pytest.raises(pytest.fail.Exception, match=r"computed for 4\.2 s"):
         outcome_of("test_quick.py", ci="true", slower=1.2)
     assert outcome_of("test_quick.py", ci="true", slower=1.3) == "done"
