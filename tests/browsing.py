@@ -48,7 +48,14 @@ def fill(page: Page, label: str, value: str) -> None:
 
 
 def unfold(page: Page, panel: str) -> None:
-    page.locator(f"#{panel} button.label-wrap").first.click()
+    """Open a panel. A click is lost when the page moves at that moment, as it does while a chart is drawn."""
+    title = page.locator(f"#{panel} button.label-wrap").first
+    expect(title).to_be_visible(timeout=WAIT_MS)
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while "open" not in title.get_attribute("class").split():
+        assert time.monotonic() < deadline, f"#{panel} does not open"
+        title.click()
+        page.wait_for_timeout(100)
 
 
 def choose_size(page: Page, pixels: int, quality: str = "draft") -> None:
