@@ -179,7 +179,7 @@ def threads(quick: bool) -> Iterator[Row]:
 def quality(quick: bool) -> Iterator[Row]:
     """Seconds until our cost is as low as the textbook's best after n of its steps, both of clamped pictures."""
     compute = choose_device()
-    marks = (50,) if quick else (100, 200, 400)
+    marks = (25,) if quick else (100, 200, 400)
     for size in (256,) if quick else (256, 384):
         for pair in PAIRS[:1] if quick else PAIRS:
             inputs = load_pair(pair, size, compute.device)

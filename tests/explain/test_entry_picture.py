@@ -16,7 +16,6 @@ GREY = 0.5
 PAIRS = (
     ("relu1_1", 22, 39),
     ("relu2_1", 86, 114),
-    ("relu3_1", 231, 237),
     ("relu3_1", 20, 254),
     ("relu4_1", 53, 149),
     ("relu5_4", 183, 454),  # neither fires on the noise at the start

@@ -19,8 +19,8 @@ PATIENCE_S = 1200.0  # time after which a client that has no answer counts as hu
 
 def load(quick: bool) -> Iterator[Row]:
     """Clients arrive within a minute and ask for a default picture; a third of them leave while theirs is painted."""
-    clients = 6 if quick else CLIENTS
-    environment = {"NST_SESSIONS_PER_ADDRESS": "1000", "NST_QUEUE": str(3 if quick else 20)}
+    clients = 4 if quick else CLIENTS
+    environment = {"NST_SESSIONS_PER_ADDRESS": "1000", "NST_QUEUE": str(2 if quick else 20)}
     if quick:
         environment["NST_MAX_SECONDS"] = "2"
     size = 128 if quick else 384

@@ -32,7 +32,7 @@ INTERNALS = ("Traceback", 'File \\"', "site-packages", str(Path(__file__).parent
 
 def fuzz(quick: bool) -> Iterator[Row]:
     """Mutated files of every format, then requests with wrong values: counts of outcomes, and the slowest refusal."""
-    yield _fuzz_files(FILES // 45 if quick else FILES)
+    yield _fuzz_files(FILES // 90 if quick else FILES)
     yield _fuzz_requests(REQUESTS // 50 if quick else REQUESTS)
 
 

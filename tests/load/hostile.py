@@ -35,7 +35,7 @@ READS = ("file={url}", "proxy={url}", "deep_link?session_hash=a", "file=/etc/pas
 
 def hostile(quick: bool) -> Iterator[Row]:
     """Counts of how visitors and hostile requests ended, and the most that the page took of memory and disk."""
-    requests, visitors = (100, 6) if quick else (REQUESTS, VISITORS)
+    requests, visitors = (66, 4) if quick else (REQUESTS, VISITORS)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log, _elsewhere() as (url, asked):
         environment = {"NST_DISK_MB": str(DISK_MB), "GRADIO_TEMP_DIR": folder, "NST_MAX_SECONDS": "2"}
         with served(log.fileno(), **environment) as (address, pid):

@@ -81,7 +81,7 @@ def test_any_value_of_any_parameter_ends_in_a_sentence_or_a_run(
 ) -> None:
     chance = random.Random(7)
     silent = []
-    for number in range(150):
+    for number in range(2 * len(PARAMETERS)):
         name = PARAMETERS[number % len(PARAMETERS)]
         wrong = {name: chance.choice(WRONG)}
         if chance.random() < 0.3:
@@ -93,7 +93,7 @@ def test_any_value_of_any_parameter_ends_in_a_sentence_or_a_run(
             silent.append(wrong)
     assert "a run failed" not in caplog.text, "a value that no check has caught"
     assert all(any(name in PICTURES or name == "other_layers" for name in wrong) for wrong in silent), silent
-    assert len(silent) < 40, silent
+    assert len(silent) < len(PARAMETERS) / 2, silent
 
 
 def test_what_passes_gradios_checks_ends_in_a_sentence_or_settings() -> None:
