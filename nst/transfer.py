@@ -203,9 +203,10 @@ class _Run:
         targets = Targets.of(self.job.inputs, self.extractor, settings, level, tile_bytes, self.memo)
         if temporal := self.job.temporal:
             targets = targets.in_clip(temporal.at_size((level.height, level.width)), self.extractor, settings)
+        gain = self.job.content_gain(level)
         if tile_bytes is None:
-            return Objective(self.extractor, targets, settings)
-        return TiledObjective(self.extractor, targets, settings, tile_bytes)
+            return Objective(self.extractor, targets, settings, content_gain=gain)
+        return TiledObjective(self.extractor, targets, settings, tile_bytes, content_gain=gain)
 
 
 def _why_still(objective: Objective, image: Tensor) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ class Objective:
     extractor: FeatureExtractor
     targets: Targets
     settings: Settings
+    content_gain: float = field(default=1.0, kw_only=True)  # factor of J_content in the gradient, not in the terms
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,7 +42,10 @@ class Objective:
         return "total", "content", "style", "total_variation", *temporal, *self.settings.style_layers
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Does not wait for the device."""
+        """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Does not wait for the device.
+
+        In the gradient J_content counts `content_gain` times.
+        """
         with torch.inference_mode(False), torch.enable_grad(), true_float32(image):
             pixels = image.clone().requires_grad_()  # a clone: the caller may be in inference mode
             terms = self.terms(pixels)
@@ -106,7 +110,8 @@ class Objective:
         layers = self._style_layers(measures, shares_of_regions) if measures else variation.new_zeros(0)
         style = costs.sum_of_layers(layers, lambdas)
         beta = settings.beta * (STATISTICS[settings.statistic].strength if settings.balance else 1.0)
-        total = costs.total_cost(content, style, settings.alpha, beta)
+        followed = content.detach().lerp(content, self.content_gain)  # the same value, another gradient
+        total = costs.total_cost(followed, style, settings.alpha, beta)
         if settings.total_variation:
             total = total + settings.total_variation * variation
         if targets.temporal:

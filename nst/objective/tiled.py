@@ -26,9 +26,7 @@ class TiledObjective(Objective):
     weights: dict[tuple, float] = field(default_factory=dict, repr=False)
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """sRGB (1, 3, H, W) in [0, 1] -> terms (K), J first, and the gradient of J. Only the first call waits for the
-        device.
-        """
+        """As of the whole picture. Only the first call waits for the device."""
         with torch.inference_mode(False), torch.enable_grad(), true_float32(image):
             composed, passes = self.composed(image), TilePasses(self.extractor, self.tile_bytes)
             sums = _SumsOverTiles(self)

@@ -11,6 +11,7 @@ from nst.features.extractor import FeatureExtractor, OnLayer
 from nst.images import colour, masks, pictures
 from nst.objective.objective import Objective, Targets
 from nst.objective.statistics import STATISTICS
+from nst.objective.tiled import TiledObjective
 from nst.scaled_pictures import Inputs
 from nst.schedule import Level
 from nst.settings import LIMITS
@@ -60,6 +61,21 @@ def test_terms_of_a_run_are_the_lecture_s_formulas_on_its_activations(photo, sty
     for layer in objective.settings.style_layers:
         expected = costs.style_layer_cost(of_style[layer], of_image[layer]).item()
         assert terms[layer] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("tile_bytes", [None, 1e6])
+def test_a_content_gain_changes_the_gradient_and_no_term(tile_bytes: float | None, photo, style) -> None:
+    plain = objective_of(Inputs(tensor(photo), (tensor(style),)), alpha=30.0)
+    stronger = dataclasses.replace(plain, settings=dataclasses.replace(plain.settings, alpha=75.0))
+    gained = Objective(plain.extractor, plain.targets, plain.settings, content_gain=2.5)
+    if tile_bytes is not None:
+        gained = TiledObjective(plain.extractor, plain.targets, plain.settings, tile_bytes, content_gain=2.5)
+    (terms, gradient), (_, expected), (found, found_gradient) = (
+        objective(tensor(photo).flip(-1)) for objective in (plain, stronger, gained)
+    )
+    assert torch.allclose(found, terms, rtol=1e-4)
+    assert (found_gradient - expected).norm() < 0.02 * expected.norm()
+    assert (gradient - expected).norm() > 0.2 * expected.norm()
 
 
 @BOTH
