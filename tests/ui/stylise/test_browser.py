@@ -122,6 +122,11 @@ def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(tab: Page, addre
         expect(tab.locator(f"#{panel}")).to_be_visible()
 
 
+# An editor draws itself in every frame, which takes a core without a GPU.
+STOP_DRAWING = """editor => document.querySelectorAll(`${editor} canvas`).forEach(canvas =>
+    canvas.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext())"""
+
+
 def brush(page: Page, editor: str, layer: str) -> None:
     """Make a stroke in an editor, until the painted layer has arrived."""
     canvas = page.locator(f"{editor} canvas").first
@@ -137,6 +142,7 @@ def brush(page: Page, editor: str, layer: str) -> None:
         page.mouse.up()
         with contextlib.suppress(TookTooLongError):
             page.wait_for_selector(f"{layer} img", timeout=1500)
+    page.evaluate(STOP_DRAWING, editor)
 
 
 def test_brushes_say_where_and_what_counts_as_style(page: Page, tmp_path: Path) -> None:
