@@ -28,9 +28,9 @@ from nst.settings import LIMITS, QUALITIES, Settings
 FEW_STEPS = 8
 FEW_STEPS_GAIN = 1.4
 FEW_STEPS_RMS = (0.01, 0.1)  # shortest and longest first step, as below
-# The first steps from a photo lower the style cost tenfold and raise the content cost from 0. A sketch ends there, so
-# its steps hold the content more firmly, but for those at the coarsest size, which make the large motifs.
-SKETCH_CONTENT_GAIN = 2.5
+# The first steps from a photo lower the style cost tenfold and raise the content cost from 0. So a level of few steps
+# holds the content more firmly, but for the coarsest, which makes the large motifs.
+FEW_STEPS_CONTENT_GAIN = 2.5
 GENTLE_RMS = 0.0025  # RMS of the first step from a finished picture, in units of the pixel range
 
 
@@ -123,8 +123,7 @@ class Job:
     def content_gain(self, level: Level) -> float:
         """Factor of the content cost in the gradient of a level. What is reported is J as it is set."""
         few = level.number > 1 and level.steps < FEW_STEPS
-        from_photo = self.start is None and self.temporal is None
-        return SKETCH_CONTENT_GAIN if few and from_photo and self.settings.quality == "sketch" else 1.0
+        return FEW_STEPS_CONTENT_GAIN if few and self.start is None else 1.0
 
     def _style_detail(self, level: Level) -> float:
         """RMS of the style pictures' finest detail at a level, within `FEW_STEPS_RMS`."""

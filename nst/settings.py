@@ -21,7 +21,7 @@ BLOCKS: dict[str, tuple[int, ...]] = {
 
 # Quality -> optimiser steps on the coarsest level, on each level between, and on the level of the final size.
 QUALITIES: dict[str, tuple[int, int, int]] = {
-    "sketch": (6, 3, 3),
+    "sketch": (6, 2, 3),
     "draft": (20, 15, 8),
     "balanced": (40, 30, 20),
     "fine": (80, 60, 40),

@@ -154,12 +154,12 @@ def test_a_short_level_begins_with_a_step_as_long_as_the_style_s_detail_is_stron
     assert run.optimiser(longer)(torch.zeros(1, 3, 48, 64), job.FEW_STEPS).first_rms == pytest.approx(0.02)
 
 
-def test_a_sketch_from_a_photo_holds_the_content_more_firmly_after_its_coarsest_level(photo, style) -> None:
+def test_few_steps_from_a_photo_hold_the_content_more_firmly_after_its_coarsest_level(photo, style) -> None:
     def gains(start: Image.Image | None = None, **given: object) -> list[float]:
         chosen = Settings(**{"size": 384, "quality": "sketch", "device": "cpu", **given})
         planned = job.Job.of(photo, [style], chosen, [], start)
         return [planned.content_gain(level) for level in planned.levels]
 
-    assert gains() == [1.0, job.SKETCH_CONTENT_GAIN, job.SKETCH_CONTENT_GAIN]
+    assert gains() == [1.0, job.FEW_STEPS_CONTENT_GAIN, job.FEW_STEPS_CONTENT_GAIN]
     assert gains(quality="draft") == gains(start=photo) == gains(pyramid=False) * 3 == [1.0, 1.0, 1.0]
-    assert gains(steps=30) == [1.0, job.SKETCH_CONTENT_GAIN, 1.0]
+    assert gains(steps=job.FEW_STEPS) == [1.0, job.FEW_STEPS_CONTENT_GAIN, 1.0]
