@@ -49,6 +49,8 @@ def choose(page: Page, box: str, choice: str) -> None:
 def open_tab(page: Page, clip: Path) -> None:
     """Open the tab and upload a clip, for a small film."""
     page.get_by_role("tab", name="Clip").click()
+    box, sources = (page.locator(part).bounding_box() for part in ("#clip-input", "#clip-input .source-selection"))
+    assert sources["y"] + sources["height"] <= box["y"] + box["height"], "upload and camera are whole"
     choose(page, "clip-size", "128")
     page.locator("#clip-input input[type=file]").set_input_files(clip)
     status = page.locator("#clip-expected")
