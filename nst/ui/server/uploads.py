@@ -163,4 +163,4 @@ def show_canvas(photo: str | None) -> Updates:
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
     picture.thumbnail((CANVAS_PX, CANVAS_PX))
-    return {"brush": picture, "mask": None}
+    return {"brush": gr.update(value=picture, visible=True), "mask": None}

@@ -142,7 +142,10 @@ def style_parts(style: gr.Image) -> Components:
 
 
 def layer_brush(label: str, colours: Sequence[str], elem_id: str) -> gr.ImageEditor:
-    """An editor with brushes of these colours over a picture that is shown in it."""
+    """An editor with brushes of these colours over a picture, hidden until there is one.
+
+    It draws itself in every frame while it shows, which takes a whole core where there is no GPU.
+    """
     return brush_input(
         label=label,
         sources=[],
@@ -151,13 +154,14 @@ def layer_brush(label: str, colours: Sequence[str], elem_id: str) -> gr.ImageEdi
         brush=gr.Brush(default_size=40, colors=list(colours), color_mode="fixed"),
         buttons=[],
         canvas_size=(512, 512),
+        visible=False,
         elem_id=elem_id,
     )
 
 
 def connect_brush(parts: Components, picture: str, editor: str, layer: str) -> None:
     """Keep what is painted in an editor as the picture `layer`, until another `picture` is chosen to paint on."""
-    empty = {editor: None, layer: None}
+    empty = {editor: gr.update(value=None, visible=False), layer: None}
     parts.call(parts[picture].change, lambda: empty, (), empty, **AT_ONCE)
     parts.call(parts[editor].change, lambda painted: {layer: painted}, (editor,), (layer,), **SMALL_WORK)
 
@@ -171,7 +175,7 @@ def show_recurring(style: str | None, pooling: str) -> Updates:
         seen = darkened(pictures.load(style, "style picture"), Settings(pooling=pooling, device="cpu"))
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    return {"recurring": seen, "style_mask": None}
+    return {"recurring": gr.update(value=seen, visible=True), "style_mask": None}
 
 
 def _share(index: int) -> gr.Slider:
@@ -207,8 +211,8 @@ def places(photo: gr.Image) -> Components:
             "Brush over the photo where the style goes; the rest stays as it is. With several styles, use the first "
             "colour alone to blend them there, or one colour for each style: " + ", ".join(BRUSHES) + "."
         )
-        editor = layer_brush("Brush", list(BRUSHES.values()), "brush")
         show = gr.Button("Show the photo here", size="sm", elem_id="brush-photo")
+        editor = layer_brush("Brush", list(BRUSHES.values()), "brush")
         mask = picture_input("Painted layer", visible="hidden", elem_id="painted-layer")
         edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
     parts = Components(photo=photo, brush=editor, mask=mask)

@@ -69,7 +69,7 @@ def test_what_cannot_be_read_is_said_at_once(tmp_path: Path) -> None:
 def test_a_new_photo_on_the_canvas_forgets_what_was_painted(tmp_path: Path, photo: Image.Image) -> None:
     photo.resize((900, 600)).save(tmp_path / "photo.png")
     shown = show_canvas(str(tmp_path / "photo.png"))
-    assert shown.pop("brush").size == (CANVAS_PX, round(CANVAS_PX * 2 / 3))
+    assert shown.pop("brush")["value"].size == (CANVAS_PX, round(CANVAS_PX * 2 / 3))
     assert shown == {"mask": None}
 
 

@@ -443,7 +443,7 @@ def test_a_recipe_sets_colours_that_the_page_does_not_offer(visit: Visit, method
 
 def test_what_stands_in_the_style_picture_once_is_shown_dark() -> None:
     cup = str(Path(examples.photos()["coffee"]))
-    shown = np.asarray(show_recurring(cup, "max")["recurring"].convert("L"), dtype=float)
+    shown = np.asarray(show_recurring(cup, "max")["recurring"]["value"].convert("L"), dtype=float)
     before = np.asarray(Image.open(cup).convert("L").resize(shown.shape[::-1]), dtype=float)
     height, width = shown.shape
     middle = (slice(height // 4, height // 2), slice(2 * width // 5, 3 * width // 5))
