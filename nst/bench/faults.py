@@ -1,4 +1,4 @@
-"""Faults of the finest detail, in numbers: grain, and colour fringes at edges."""
+"""Faults that a run can add, in numbers: grain, colour fringes at edges, and pale halos beside them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from nst.transfer import stylise
 PHOTOS, STYLES = ("astronaut", "chelsea", "coffee", "rocket"), ("impasto", "watercolour", "ukiyo_wave")
 GRAIN = 0.4  # cycles per pixel, above which detail is grain; the finest stripes have 0.5
 STRONGEST_EDGES, NEAR_PX = 0.05, 2  # share of the pixels, and the distance within which colours are at an edge
+HALO_PX, GROUND_PX = (2, 3, 4, 5), (9, 10, 11, 12)  # from an edge: where a halo is, and where it has ended
 
 
 def faults(quick: bool) -> Iterator[Row]:
@@ -42,6 +43,7 @@ def faults(quick: bool) -> Iterator[Row]:
                     "grain": 255 * grain(grey),
                     "colour grain": 255 * grain(image - grey),
                     "fringes": fringes(image, places),
+                    "halos": halos(image, places),
                 }
             )
     for name, found in rows.items():
@@ -65,11 +67,40 @@ def fringes(image: Tensor, places: Tensor) -> float:
     """
     fine = image - _coarse(image, 4)
     energy = (fine - luminance(fine)).square().sum(1, keepdim=True)
-    down, across = torch.gradient(luminance(_coarse(places, 2)), dim=(2, 3))
-    strength = torch.hypot(down, across)
-    edge = (strength > strength.quantile(1 - STRONGEST_EDGES)).float()
-    edge = F.max_pool2d(edge, 2 * NEAR_PX + 1, stride=1, padding=NEAR_PX) > 0
+    edge = F.max_pool2d(_edges(places)[0].float(), 2 * NEAR_PX + 1, stride=1, padding=NEAR_PX) > 0
     return float((energy[edge].mean() / energy[~edge].mean()).sqrt())
+
+
+def halos(image: Tensor, places: Tensor) -> float:
+    """How much brighter a picture is just beside the edges of another one, on their bright side, than further away:
+    a share of the step between both sides, on average over the edges; two (1, 3, H, W) of a size.
+    """
+    edge, slope = _edges(places)
+    strength = slope.norm(dim=0)
+    y, x = edge[0, 0].nonzero(as_tuple=True)
+    down, across = slope[:, y, x] / strength[y, x]  # towards the bright side
+
+    def at(shown: Tensor, px: int) -> Tensor:
+        """Values (H, W) of a picture at this distance from each edge."""
+        rows, columns = ((start + px * step).round().long() for start, step in ((y, down), (x, across)))
+        return shown[rows.clamp(0, shown.shape[0] - 1), columns.clamp(0, shown.shape[1] - 1)]
+
+    steepest = (strength[y, x] >= at(strength, 1)) & (strength[y, x] >= at(strength, -1))  # the middle of an edge
+    grey = luminance(image)[0, 0]
+    halo, ground, other_side = (
+        torch.stack([at(grey, px)[steepest] for px in distances]).mean()
+        for distances in (HALO_PX, GROUND_PX, [-px for px in GROUND_PX])
+    )
+    return float((halo - ground) / (ground - other_side))
+
+
+def _edges(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the strongest edges of a picture (1, 3, H, W) are, (1, 1, H, W), and how its luminance changes, down and
+    across: (2, H, W).
+    """
+    slope = torch.stack(torch.gradient(luminance(_coarse(image, 2))[0, 0], dim=(0, 1)))
+    strength = slope.norm(dim=0)
+    return (strength > strength.quantile(1 - STRONGEST_EDGES))[None, None], slope
 
 
 def _coarse(image: Tensor, times: int) -> Tensor:

@@ -10,12 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from nst.bench.engine import EXAMPLES, Row
+from nst.bench.sheet import contact_sheet
 from nst.features.extractor import FeatureExtractor
 from nst.images import pictures
 from nst.settings import CHOICES, Settings
 from nst.transfer import stylise
 
 LAYER = "relu5_1"
+FILE = EXAMPLES / "figures" / "style_parts.jpg"
 SIZE = 192  # px: 96 and 192 px are the levels of a default picture on which motifs are decided
 PHOTO = "photos/rocket"  # whose empty sky shows everything that a style brings
 # Style picture -> what is in its window, and the window (left, top, right, bottom), shares of width and height.
@@ -42,16 +44,26 @@ WINDOWS = {
 
 
 def ghosts(quick: bool) -> Iterator[Row]:
-    """The best match of a style's window in the photo itself, and in results of both settings, by style picture."""
+    """The best match of a style's window in the photo itself, and in results of both settings, by style picture.
+
+    Writes the sheet of all of them, unless `quick`.
+    """
     photo, extractor = _opened(PHOTO), FeatureExtractor([LAYER], replicate_edges=True)
+    shown: list[list[Image.Image]] = []
     for name, (what, window) in list(WINDOWS.items())[: 1 if quick else None]:
         style = _opened(name)
         a_style = _activations(style, extractor)
         row = {"style": name.split("/")[1], "window": what, "photo": _match(a_style, window, photo, extractor)}
+        shown.append([style])
         for parts in CHOICES["style_parts"]:
             painted = stylise(photo, style, Settings(size=SIZE, quality="draft", style_parts=parts)).image
             row[parts] = _match(a_style, window, painted, extractor)
+            shown[-1].append(painted)
         yield row
+    if not quick:
+        half = len(shown) // 2
+        rows = [[*left, *right] for left, right in zip(shown[:half], shown[half:], strict=True)]
+        contact_sheet(["style picture", *CHOICES["style_parts"]] * 2, rows).save(FILE, quality=85)
 
 
 def best_match(a_style: Tensor, window: Sequence[float], a: Tensor) -> float:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from nst import costs
 from nst.bench.engine import EXAMPLES, Row
+from nst.bench.sheet import contact_sheet
 from nst.features.extractor import FeatureExtractor
 from nst.images import pictures
 from nst.settings import CHOICES, STYLE_LAYER_WORDS, Settings
@@ -31,7 +32,6 @@ PAIRS = (  # photo, style picture; each style picture once
 CONTENT_LAYER, STYLE_LAYERS = "relu4_2", tuple(STYLE_LAYER_WORDS)
 SIZE = 384
 FILE = EXAMPLES / "figures" / "qualities.jpg"
-SHOWN_PX, GAP_PX = 160, 8  # longer side of a picture on the sheet; space between pictures
 
 
 def qualities(quick: bool) -> Iterator[Row]:
@@ -45,7 +45,7 @@ def qualities(quick: bool) -> Iterator[Row]:
             shown[-1].append(picture)
             yield {"pair": f"{'+'.join(pair):26}", "quality": quality, **row}
     if not quick:
-        contact_sheet(shown).save(FILE, quality=85)
+        contact_sheet(["photo", "style picture", *CHOICES["quality"]], shown).save(FILE, quality=85)
 
 
 def opened(pair: tuple[str, str]) -> tuple[Image.Image, Image.Image]:
@@ -91,20 +91,3 @@ def _judge() -> FeatureExtractor:
 
 def _relative_error(found: Tensor, wanted: Tensor) -> float:
     return float((found - wanted).square().sum() / wanted.square().sum())
-
-
-def contact_sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """One row of small pictures for each pair: photo, style picture and the result of each quality."""
-    labels = ["photo", "style picture", *CHOICES["quality"]]
-    small = [[pictures.scaled(shown, pictures.result_size(shown, SHOWN_PX)) for shown in row] for row in rows]
-    heights = [max(shown.height for shown in row) + GAP_PX for row in small]
-    page = Image.new("RGB", (len(labels) * (SHOWN_PX + GAP_PX), 3 * GAP_PX + sum(heights)), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(14)
-    top = 3 * GAP_PX
-    for number, label in enumerate(labels):
-        draw.text((number * (SHOWN_PX + GAP_PX), 4), label, "black", font)
-    for row, height in zip(small, heights, strict=True):
-        for number, shown in enumerate(row):
-            page.paste(shown, (number * (SHOWN_PX + GAP_PX), top))
-        top += height
-    return page

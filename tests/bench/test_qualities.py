@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from nst.bench import qualities
+from nst.bench.sheet import contact_sheet
 from nst.features.extractor import FeatureExtractor
 from nst.images import pictures
 
@@ -34,6 +35,6 @@ def test_errors_are_relative_squares(photo: Image.Image, style: Image.Image) -> 
 
 def test_the_sheet_has_a_row_for_each_pair() -> None:
     row = [Image.new("RGB", (48, 32), colour) for colour in ("red", "green", "blue", "red", "green", "blue")]
-    one, two = (qualities.contact_sheet([row] * count) for count in (1, 2))
+    one, two = (contact_sheet("abcdef", [row] * count) for count in (1, 2))
     assert two.width == one.width
     assert two.height > one.height

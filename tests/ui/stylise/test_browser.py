@@ -122,8 +122,8 @@ def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(tab: Page, addre
         expect(tab.locator(f"#{panel}")).to_be_visible()
 
 
-# An editor draws itself in every frame, which takes a core without a GPU: here ten frames a second.
-FEW_FRAMES = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 100)"
+# An editor draws itself in every frame, which takes a core without a GPU: here four frames a second.
+FEW_FRAMES = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 250)"
 
 
 def brush(page: Page, editor: str, layer: str) -> None:
