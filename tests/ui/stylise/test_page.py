@@ -121,11 +121,11 @@ def test_the_time_left_is_told_in_the_status_alone(page: Page) -> None:
 
 @pytest.fixture
 def slow_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cells of a grid take 0.5 s at least, so that each is seen before the next, on a fast machine too."""
+    """The cells of a grid take 1 s at least, so that each is seen before the next, in a slow browser too."""
     usual = grid.stylise_events
 
     def slow(*arguments: object, **options: object) -> Iterator[Event]:
-        time.sleep(0.5)
+        time.sleep(1)
         yield from usual(*arguments, **options)
 
     monkeypatch.setattr(grid, "stylise_events", slow)
