@@ -43,7 +43,7 @@ def faults(quick: bool) -> Iterator[Row]:
                     "grain": 255 * grain(grey),
                     "colour grain": 255 * grain(image - grey),
                     "fringes": fringes(image, places),
-                    "halos": halos(image, places),
+                    "halos": 255 * halos(image, places),
                 }
             )
     for name, found in rows.items():
@@ -72,8 +72,8 @@ def fringes(image: Tensor, places: Tensor) -> float:
 
 
 def halos(image: Tensor, places: Tensor) -> float:
-    """How much brighter a picture is just beside the edges of another one, on their bright side, than further away:
-    a share of the step between both sides, on average over the edges; two (1, 3, H, W) of a size.
+    """How much brighter a picture is just beside the edges of another one, on their bright side, than further away, on
+    average over the edges: two (1, 3, H, W) of a size.
     """
     edge, slope = _edges(places)
     strength = slope.norm(dim=0)
@@ -87,11 +87,10 @@ def halos(image: Tensor, places: Tensor) -> float:
 
     steepest = (strength[y, x] >= at(strength, 1)) & (strength[y, x] >= at(strength, -1))  # the middle of an edge
     grey = luminance(image)[0, 0]
-    halo, ground, other_side = (
-        torch.stack([at(grey, px)[steepest] for px in distances]).mean()
-        for distances in (HALO_PX, GROUND_PX, [-px for px in GROUND_PX])
+    halo, ground = (
+        torch.stack([at(grey, px)[steepest] for px in distances]).mean() for distances in (HALO_PX, GROUND_PX)
     )
-    return float((halo - ground) / (ground - other_side))
+    return float(halo - ground)
 
 
 def _edges(image: Tensor) -> tuple[Tensor, Tensor]:
