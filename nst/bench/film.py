@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from statistics import mean
 
+import torch
 from PIL import Image
 
 from nst.bench.engine import EXAMPLES, Row
@@ -27,6 +28,9 @@ STYLES = ("impasto", "mosaic")  # in turns
 FILE = EXAMPLES / "figures" / "film.jpg"
 SHOWN = (0, 5, 10)  # frames
 SHOWN_PX = 240
+CROP_PX = 64
+# Clip -> x and y in frame 5 of the place that the crops follow, px.
+FOLLOWED = {"pan": (190, 110), "zoom": (150, 110), "walk": (130, 185), "pillar": (125, 200), "still": (130, 60)}
 
 
 def film(quick: bool) -> Iterator[Row]:
@@ -40,7 +44,8 @@ def film(quick: bool) -> Iterator[Row]:
         settings = Settings(size=96 if quick else max(frames[0].size))
         moving, film_s = _as_film(frames, style, settings, memo)
         alone, alone_s = _one_by_one(frames, style, settings, memo)
-        shown += [[frames[t] for t in SHOWN], [alone.get(t, moving[t]) for t in SHOWN], [moving[t] for t in SHOWN]]
+        shown += [[_small(results[t]) for t in SHOWN] for results in (frames, {0: moving[0]} | alone, moving)]
+        shown.append([moving[t].crop(box) for t, box in enumerate(followed(scene, *FOLLOWED[name]))])
         errors = _error(scene, alone), _error(scene, dict(enumerate(moving)))
         costs = [mean(_style_cost(frames[t], results[t], style, settings, memo) for t in ALONE)
                  for results in (alone, moving)]  # fmt: skip
@@ -94,11 +99,29 @@ def _style_cost(
     return float(objective.costs(pictures.to_tensor(result))[objective.names.index("style")])
 
 
+def followed(scene: Scene, x: float, y: float) -> list[tuple[int, int, int, int]]:
+    """A square around the same place of a thing in each frame, by the place in frame 5: left, top, right, bottom, px."""
+    at = torch.tensor([[x]], dtype=torch.float64), torch.tensor([[y]], dtype=torch.float64)
+    layer = scene.layers[int(scene.top(5, *at))]
+    boxes = []
+    for t in range(FRAMES):
+        left, top = (round(float(place)) - CROP_PX // 2 for place in layer.back(t, *layer.at(5, *at)))
+        boxes.append((left, top, left + CROP_PX, top + CROP_PX))
+    return boxes
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    return pictures.scaled(picture, pictures.result_size(picture, SHOWN_PX))
+
+
 def sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """Rows of pictures of one size: some frames of a clip, the same painted alone, and in the film."""
-    size = pictures.result_size(rows[0][0], SHOWN_PX)
-    canvas = Image.new("RGB", (size[1] * len(rows[0]), size[0] * len(rows)))
-    for down, row in enumerate(rows):
-        for across, picture in enumerate(row):
-            canvas.paste(pictures.scaled(picture, size), (across * size[1], down * size[0]))
+    """Rows of pictures side by side, those of a row of one height."""
+    canvas = Image.new("RGB", (max(sum(one.width for one in row) for row in rows), sum(row[0].height for row in rows)))
+    down = 0
+    for row in rows:
+        across = 0
+        for picture in row:
+            canvas.paste(picture, (across, down))
+            across += picture.width
+        down += row[0].height
     return canvas

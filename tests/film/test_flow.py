@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nst.bench.film import FOLLOWED, followed
 from nst.bench.scenes import HEIGHT, WIDTH, scenes
 from nst.film.flow import agrees, first_frames, inside, motion, sampled, smooth
 from nst.images import pictures
@@ -88,3 +89,12 @@ def test_a_flash_and_a_fast_pan_are_no_cuts(photo: Image.Image) -> None:
     fast = [wide.crop((40 * t, 0, 40 * t + WIDTH, HEIGHT)) for t in range(3)]
     bright = Image.fromarray((np.asarray(fast[2], np.float32) * 0.5 + 127).astype(np.uint8))
     assert list(first_frames([*fast, bright, fast[2]])) == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("name", ["pan", "walk", "still"])  # in the other clips the thing grows, or is hidden
+def test_crops_follow_a_thing(name: str) -> None:
+    scene = scenes()[name]
+    boxes = followed(scene, *FOLLOWED[name])
+    first, last = (np.asarray(scene.frame(t).crop(boxes[t]), dtype=float) for t in (0, 10))
+    assert abs(first - last).mean() < 12, "half a pixel, and noise"
+    assert (boxes[0] == boxes[10]) == (name == "still")
