@@ -100,7 +100,7 @@ def _style_cost(
 
 
 def followed(scene: Scene, x: float, y: float) -> list[tuple[int, int, int, int]]:
-    """A square around the same place of a thing in each frame, by the place in frame 5: left, top, right, bottom, px."""
+    """A square around a place of a thing in each frame, by that in frame 5: left, top, right, bottom, px."""
     at = torch.tensor([[x]], dtype=torch.float64), torch.tensor([[y]], dtype=torch.float64)
     layer = scene.layers[int(scene.top(5, *at))]
     boxes = []
