@@ -27,8 +27,8 @@ ALONE = (4, 5, 9, 10)  # frames that are also painted as single pictures: two pa
 STYLES = ("impasto", "mosaic")  # in turns
 FILE = EXAMPLES / "figures" / "film.jpg"
 SHOWN = (0, 5, 10)  # frames
-SHOWN_PX = 240
-CROP_PX = 64
+SHOWN_PX = 240  # longer side of a frame on the sheet
+CROP_PX = 64  # side of a crop, in pixels of the film
 # Clip -> x and y in frame 5 of the place that the crops follow, px.
 FOLLOWED = {"pan": (190, 110), "zoom": (150, 110), "walk": (130, 185), "pillar": (125, 200), "still": (130, 60)}
 
