@@ -12,6 +12,7 @@ from PIL import Image
 
 from nst.bench.engine import EXAMPLES, Row
 from nst.bench.scenes import Scene, scenes
+from nst.bench.sheet import in_rows
 from nst.features.extractor import FeatureExtractor
 from nst.film.film import GAMMA
 from nst.film.painting import Painted, paint_shot
@@ -56,7 +57,7 @@ def film(quick: bool) -> Iterator[Row]:
             "s alone": alone_s, "s film": film_s, "s ratio": film_s / alone_s,
         }  # fmt: skip
     if not quick:
-        sheet(shown).save(FILE, quality=85)
+        in_rows(shown).save(FILE, quality=85)
 
 
 def _one_by_one(
@@ -112,16 +113,3 @@ def followed(scene: Scene, x: float, y: float) -> list[tuple[int, int, int, int]
 
 def _small(picture: Image.Image) -> Image.Image:
     return pictures.scaled(picture, pictures.result_size(picture, SHOWN_PX))
-
-
-def sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """Rows of pictures side by side, those of a row of one height."""
-    canvas = Image.new("RGB", (max(sum(one.width for one in row) for row in rows), sum(row[0].height for row in rows)))
-    down = 0
-    for row in rows:
-        across = 0
-        for picture in row:
-            canvas.paste(picture, (across, down))
-            across += picture.width
-        down += row[0].height
-    return canvas

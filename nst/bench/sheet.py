@@ -1,4 +1,4 @@
-"""A sheet of small pictures to look at, in labelled columns."""
+"""Sheets of pictures to look at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN_PX, GAP_PX = 160, 8  # longer side of a picture on the sheet; space betwee
 
 
 def contact_sheet(labels: Sequence[str], rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """Rows of pictures, each as long as `labels`, which stand above the columns."""
+    """Rows of small pictures, each as long as `labels`, which stand above the columns."""
     small = [[pictures.scaled(shown, pictures.result_size(shown, SHOWN_PX)) for shown in row] for row in rows]
     heights = [max(shown.height for shown in row) + GAP_PX for row in small]
     page = Image.new("RGB", (len(labels) * (SHOWN_PX + GAP_PX), 3 * GAP_PX + sum(heights)), "white")
@@ -25,3 +25,16 @@ def contact_sheet(labels: Sequence[str], rows: Sequence[Sequence[Image.Image]]) 
             page.paste(shown, (number * (SHOWN_PX + GAP_PX), top))
         top += height
     return page
+
+
+def in_rows(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Rows of pictures side by side, those of a row of one height."""
+    canvas = Image.new("RGB", (max(sum(one.width for one in row) for row in rows), sum(row[0].height for row in rows)))
+    down = 0
+    for row in rows:
+        across = 0
+        for picture in row:
+            canvas.paste(picture, (across, down))
+            across += picture.width
+        down += row[0].height
+    return canvas
