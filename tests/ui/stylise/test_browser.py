@@ -137,17 +137,17 @@ def brush(page: Page, editor: str, layer: str) -> None:
         left, middle = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
         page.mouse.move(left, middle)
         page.mouse.down()
-        page.mouse.move(left + 0.1 * box["width"], middle, steps=8)
+        page.mouse.move(left + 0.1 * box["width"], middle, steps=4)
         page.mouse.up()
         with contextlib.suppress(TookTooLongError):
-            page.wait_for_selector(f"{layer} img", timeout=4000)
+            page.wait_for_selector(f"{layer} img", timeout=1500)
 
 
 def test_brushes_say_where_and_what_counts_as_style(page: Page, tmp_path: Path) -> None:
     """The rest of the photo stays as it is. What is brushed on a style picture is forgotten with it."""
-    page.evaluate(FEW_FRAMES)
     choose_size(page, 192)
     unfold(page, "style-parts")
+    page.evaluate(FEW_FRAMES)
     page.locator("#show-recurring").click()
     brush(page, "#recurring", "#brushed-style")
     unfold(page, "places")
@@ -156,7 +156,7 @@ def test_brushes_say_where_and_what_counts_as_style(page: Page, tmp_path: Path) 
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
     for _ in range(2):  # the mask is kept for a second run
         page.locator("#stylise-button").click()
-        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#stop-button")).to_be_visible(timeout=WAIT_MS)
         expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
         away = np.abs(pixels(page) - np.asarray(photo)).mean(axis=-1)
         assert away[:, 120:].mean() < 4, "the photo, as JPEG keeps it"
