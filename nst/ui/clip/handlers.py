@@ -6,7 +6,6 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from nst.settings import read_value
 from nst.ui.clip.opening import OWN_RATE, clip_within_limits
 from nst.ui.server.devices import may_measure, on_free_device
 from nst.ui.server.disk import folder_at_work
-from nst.ui.server.events import Updates
+from nst.ui.server.events import Updates, Work
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise import zerogpu
 from nst.ui.stylise.handlers import sentence_for, with_sentences
@@ -41,18 +40,9 @@ READY = {"clip_paint": gr.update(visible=True), "clip_stop": gr.update(visible=F
 NOTHING_PAINTED = "Stopped before the first frame was painted."
 
 
-@dataclass
-class ClipVisit:
-    """The newest run of a visitor's tab."""
-
-    painting: bool = False  # whether its turn has come
-    stopped: bool = False  # by the visitor: the run ends itself, with the film so far
-    cancelled: int = 0  # how many runs were taken out of the queue
-
-
-def begin(visit: ClipVisit) -> Updates:
+def begin(work: Work) -> Updates:
     """A film is asked for, and waits for its turn."""
-    visit.painting = visit.stopped = False
+    work.begin()
     return {
         "clip_paint": gr.update(visible=False),
         "clip_stop": gr.update(value="Stop", visible=True, interactive=True),
@@ -63,38 +53,33 @@ def begin(visit: ClipVisit) -> Updates:
     }
 
 
-def stop(visit: ClipVisit) -> Updates:
+def stop(work: Work) -> Updates:
     """Stop was pressed. A run that paints ends itself, with its film; one that waits is taken out of the queue."""
-    visit.stopped = True
-    if visit.painting:
-        return {"clip_stop": gr.update(value="Stopping ...", interactive=False)}
-    visit.cancelled += 1
-    return {**READY, "status": NOTHING_PAINTED, "cancelled": visit.cancelled}
+    if work.stop():
+        return {**READY, "status": NOTHING_PAINTED, "cancelled": work.cancelled}
+    return {"clip_stop": gr.update(value="Stopping ...", interactive=False)}
 
 
-def paint(visit: ClipVisit, *values: Any) -> Iterator[Updates]:
+def paint(work: Work, *values: Any) -> Iterator[Updates]:
     """Paint a film, show each frame, and at the end the film; `values` are those of `GIVEN`."""
-    visit.painting = True
-    try:
-        yield from with_sentences(_painted(visit, dict(zip(GIVEN, values, strict=True))))
-    finally:
-        visit.painting = False
+    with work.turn():
+        yield from with_sentences(_painted(work, dict(zip(GIVEN, values, strict=True))))
 
 
-def _painted(visit: ClipVisit, given: Mapping[str, Any]) -> Iterator[Updates]:
+def _painted(work: Work, given: Mapping[str, Any]) -> Iterator[Updates]:
     with folder_at_work(get_upload_folder()) as folder:
         film, began_s = _film(given, folder), time.monotonic()
         yield {"clip_frame": next(film.clip.frames(film.size)), "status": "Reading the clip ..."}
-        yield from _read(visit, film, began_s)
-        yield from _frames(visit, film, began_s)
+        yield from _read(work, film, began_s)
+        yield from _frames(work, film, began_s)
         yield _finished(film, time.monotonic() - began_s)
 
 
-def _read(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
+def _read(work: Work, film: Film, began_s: float) -> Iterator[Updates]:
     """Read the clip once, to find its shots."""
     told_s = began_s
     for number in film.prepare():
-        if visit.stopped:
+        if work.stopped:
             return
         now_s = time.monotonic()
         if now_s - began_s > page_limits().run_s:
@@ -104,11 +89,11 @@ def _read(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
             yield {"status": f"Reading the clip: frame {number} of about {film.clip.count}."}
 
 
-def _frames(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
+def _frames(work: Work, film: Film, began_s: float) -> Iterator[Updates]:
     """Each painted frame, and of the first one of a shot the steps, until the end, Stop or the time limit."""
     expected_s, painted, notes = seconds(film, watch=lambda: None), 0, ""
     first_s: float | None = None  # when the first frame was painted
-    if visit.stopped:
+    if work.stopped:
         return
     with closing(film_events(film)) as events:
         for event in events:
@@ -125,7 +110,7 @@ def _frames(visit: ClipVisit, film: Film, began_s: float) -> Iterator[Updates]:
                 yield {"clip_frame": event.picture, "status": _progress(painted, film.count, left_s) + notes}
             elif isinstance(event, Degraded):
                 notes += f" {event.reason}"
-            if visit.stopped or (painted and now_s - began_s > page_limits().run_s):
+            if work.stopped or (painted and now_s - began_s > page_limits().run_s):
                 return
 
 

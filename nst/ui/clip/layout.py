@@ -8,7 +8,7 @@ import gradio as gr
 
 from nst.ui.clip import handlers
 from nst.ui.server import examples
-from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components, on_device
+from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components, Work, on_device
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import clip_input
 from nst.ui.stylise import presets
@@ -38,7 +38,7 @@ def build() -> None:
             tab.update(_panels())
             # It changes when a run is to be taken out of the queue.
             tab["cancelled"] = gr.Number(0, visible="hidden", container=False)
-    tab["visit"] = gr.State(handlers.ClipVisit())
+    tab["work"] = gr.State(Work())
     _connect(tab)
 
 
@@ -113,15 +113,15 @@ def _outputs() -> Components:
 def _connect(tab: Components) -> None:
     """The run, Stop, and the estimate before them."""
     buttons, results = tuple(handlers.READY), ("clip_frame", "clip_film", "clip_file", "status")
-    waiting = tab.call(tab["clip_paint"].click, handlers.begin, ("visit",), (*buttons, *results), **AT_ONCE)
-    inputs = ("visit", *handlers.GIVEN)
+    waiting = tab.call(tab["clip_paint"].click, handlers.begin, ("work",), (*buttons, *results), **AT_ONCE)
+    inputs = ("work", *handlers.GIVEN)
     run = tab.call(waiting.then, handlers.paint, inputs, results, api_visibility="private", **on_device())
     waiting.then(None, js=KEEP_FOCUS, **IN_BROWSER)
     for outcome in (run.success, run.failure):
         over = tab.call(outcome, lambda: handlers.READY, (), buttons, **AT_ONCE)
         over.then(None, js=KEEP_FOCUS, **IN_BROWSER)
     # A run that paints ends itself with its film; gradio cancels one that waits.
-    tab.call(tab["clip_stop"].click, handlers.stop, ("visit",), (*buttons, "status", "cancelled"), **AT_ONCE)
+    tab.call(tab["clip_stop"].click, handlers.stop, ("work",), (*buttons, "status", "cancelled"), **AT_ONCE)
     tab["cancelled"].change(None, cancels=[run], **IN_BROWSER)
     beginnings = partial(gr.on, [tab[name].change for name in handlers.GIVEN if name != "clip_strength"])
     asked = {"trigger_mode": "always_last", **SMALL_WORK}

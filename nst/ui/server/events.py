@@ -6,7 +6,8 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -18,7 +19,6 @@ from nst.ui.server.devices import devices
 log = logging.getLogger(__name__)
 FAILED = "Something went wrong on the server. Please load the page again."
 STOPPED = "Stopped."
-SAY_STOPPED = f"() => new Promise(again => setTimeout(again, 800, '{STOPPED}'))"
 
 # What a handler returns, or yields while it works: values by the names of components. The others stay as they are.
 Updates = dict[str, Any]
@@ -51,18 +51,68 @@ class Components(dict[str, Block]):
     def call_on_device(
         self, begin: str, stop: str, handler: Callable, inputs: Iterable[str], outputs: Iterable[str]
     ) -> Dependency:
-        """Let the button `begin` start a handler on the device, and `stop` end it; "status" is one of the outputs."""
-        ready = {begin: gr.update(interactive=True), stop: gr.update(visible=False)}
-        running = {begin: gr.update(interactive=False), stop: gr.update(visible=True)}
-        waiting = self.call(self[begin].click, lambda: running, (), running, **AT_ONCE)
-        run = self.call(waiting.then, handler, inputs, outputs, api_visibility="private", **on_device())
+        """Let the button `begin` start a handler on the device, and `stop` end it; "status" is one of the outputs.
+
+        The handler is a generator. A run that is on ends itself with its next update; gradio cancels one that waits.
+        """
+        ready = {begin: gr.update(interactive=True), stop: gr.update(value="Stop", interactive=True, visible=False)}
+        running = {begin: gr.update(interactive=False), stop: gr.update(value="Stop", interactive=True, visible=True)}
+
+        def wait(work: Work) -> Updates:
+            work.begin()
+            return running
+
+        def run_until_stopped(work: Work, *values: Any) -> Iterator[Updates]:
+            with work.turn(), closing(handler(*values)) as stream:
+                for updates in stream:
+                    if work.stopped:
+                        yield {"status": STOPPED}
+                        return
+                    yield updates
+
+        def end(work: Work) -> Updates:
+            if work.stop():
+                return {**ready, "status": STOPPED, "cancelled": work.cancelled}
+            return {stop: gr.update(value="Stopping ...", interactive=False)}
+
+        hidden = {"work": gr.State(Work()), "cancelled": gr.Number(0, visible="hidden", container=False)}
+        parts = Components({**self, **hidden})
+        waiting = parts.call(parts[begin].click, wait, ("work",), running, **AT_ONCE)
+        how = {"api_visibility": "private", **on_device()}
+        run = parts.call(waiting.then, run_until_stopped, ("work", *inputs), outputs, **how)
         for outcome in (run.success, run.failure):
-            self.call(outcome, lambda: ready, (), ready, **AT_ONCE)
-        over = {**ready, "status": STOPPED}
-        stopped = self.call(self[stop].click, lambda: over, (), over, cancels=[run], **AT_ONCE)
-        # Repeat the message, because a late frame may have replaced it.
-        stopped.then(None, None, self["status"], js=SAY_STOPPED, **IN_BROWSER)
+            parts.call(outcome, lambda: ready, (), ready, **AT_ONCE)
+        parts.call(parts[stop].click, end, ("work",), (*ready, "status", "cancelled"), **AT_ONCE)
+        parts["cancelled"].change(None, cancels=[run], **IN_BROWSER)
         return run
+
+
+@dataclass
+class Work:
+    """The newest run that a button started for a visitor."""
+
+    on: bool = False  # whether its turn has come
+    stopped: bool = False  # by the visitor
+    cancelled: int = 0  # how many runs were taken out of the queue
+
+    def begin(self) -> None:
+        """A run is asked for, and waits for its turn."""
+        self.on = self.stopped = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around a run whose turn has come."""
+        self.on = True
+        try:
+            yield
+        finally:
+            self.on = False
+
+    def stop(self) -> bool:
+        """Stop was pressed -> whether the run waits, so that gradio must cancel it. Otherwise it ends itself."""
+        self.stopped = True
+        self.cancelled += not self.on
+        return not self.on
 
 
 def _by_component(handler: Callable, outputs: dict[str, Block]) -> Callable:

@@ -15,9 +15,10 @@ from PIL import Image
 
 from nst.film.clip import open_clip
 from nst.ui.clip import handlers, opening
-from nst.ui.clip.handlers import GIVEN, NOTHING_PAINTED, ClipVisit, begin, paint, show_expected, stop
+from nst.ui.clip.handlers import GIVEN, NOTHING_PAINTED, begin, paint, show_expected, stop
 from nst.ui.clip.opening import OWN_RATE
 from nst.ui.server import disk
+from nst.ui.server.events import Work
 from nst.ui.server.limits import PageLimits
 from tests.film.clips import pan, video
 
@@ -45,16 +46,16 @@ def limits(monkeypatch: pytest.MonkeyPatch):
     return set_limits
 
 
-def painted(given: dict, visit: ClipVisit | None = None, **changes: object) -> Iterator[dict]:
+def painted(given: dict, work: Work | None = None, **changes: object) -> Iterator[dict]:
     """The updates of a run, as the page asks for it."""
-    visit = visit or ClipVisit()
-    begin(visit)
-    return paint(visit, *{**given, **changes}.values())
+    work = work or Work()
+    begin(work)
+    return paint(work, *{**given, **changes}.values())
 
 
 def test_a_clip_becomes_a_film_with_its_sound(given: dict) -> None:
-    visit = ClipVisit()
-    first, *updates, last = painted(given, visit)
+    work = Work()
+    first, *updates, last = painted(given, work)
     assert first["clip_frame"].size == (64, 48), "the clip's own frame is shown at once"
     frames = [update["clip_frame"] for update in updates if isinstance(update.get("clip_frame"), Image.Image)]
     assert {frame.size for frame in frames} >= {(64, 48)}
@@ -62,7 +63,7 @@ def test_a_clip_becomes_a_film_with_its_sound(given: dict) -> None:
     assert last["status"].startswith("Finished: 2 frames, 64 x 48 px, in ")
     clip = open_clip(last["clip_film"]["value"])
     assert (clip.count, clip.sound, last["clip_file"]["value"]) == (2, True, last["clip_film"]["value"])
-    assert not visit.painting
+    assert not work.on
     assert left_over() == []
 
 
@@ -72,12 +73,12 @@ def left_over() -> list[str]:
 
 
 def test_stop_keeps_the_film_so_far(given: dict) -> None:
-    visit = ClipVisit()
-    updates = painted(given, visit, clip_to=0)
+    work = Work()
+    updates = painted(given, work, clip_to=0)
     for update in updates:
         if "Frame 2 of 4 is painted" in update["status"]:
             break
-    assert stop(visit) == {"clip_stop": gr.update(value="Stopping ...", interactive=False)}
+    assert stop(work) == {"clip_stop": gr.update(value="Stopping ...", interactive=False)}
     (last,) = updates
     assert last["status"] == "The first 2 of 4 frames, 64 x 48 px: the film so far."
     assert open_clip(last["clip_film"]["value"]).count == 2
@@ -85,13 +86,13 @@ def test_stop_keeps_the_film_so_far(given: dict) -> None:
 
 
 def test_stop_before_anything_is_painted(given: dict) -> None:
-    visit = ClipVisit()
-    begin(visit)
-    told = stop(visit)
+    work = Work()
+    begin(work)
+    told = stop(work)
     assert (told["status"], told["cancelled"]) == (NOTHING_PAINTED, 1), "gradio takes it out of the queue"
-    updates = painted(given, visit)
+    updates = painted(given, work)
     next(updates)
-    assert "cancelled" not in stop(visit)
+    assert "cancelled" not in stop(work)
     assert list(updates) == [{"status": NOTHING_PAINTED}]
 
 

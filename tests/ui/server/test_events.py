@@ -12,7 +12,7 @@ from gradio.components import Component
 from gradio.state_holder import SessionState
 
 from nst.ui import build
-from nst.ui.server.events import AT_ONCE, Components
+from nst.ui.server.events import AT_ONCE, Components, Work
 from nst.ui.stylise.form import PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
 
@@ -74,6 +74,41 @@ def test_closing_a_streaming_handler_ends_it_at_once() -> None:
     assert not ended, "each update is sent at once"
     stream.close()
     assert ended
+
+
+def test_stop_ends_a_run_that_is_on_with_its_next_update_and_cancels_one_that_waits() -> None:
+    ended = []
+
+    def count(_: str) -> Iterator[dict[str, str]]:
+        try:
+            for number in range(9):
+                yield {"first": str(number)}
+        finally:
+            ended.append(number)
+
+    with gr.Blocks() as page:
+        parts = Components(begin=gr.Button(), end=gr.Button(), first=gr.Textbox(), status=gr.Textbox())
+        parts.call_on_device("begin", "end", count, ("first",), ("first", "status"))
+    wait, run, _, _, stop = [function.fn for function in page.fns.values() if function.fn]
+    work = Work()
+
+    wait(work)
+    updates = run(work, "")
+    assert [next(updates), next(updates)] == [{parts["first"]: "0"}, {parts["first"]: "1"}]
+    assert stop(work) == {parts["end"]: gr.update(value="Stopping ...", interactive=False)}, (
+        "the page waits for the run"
+    )
+    assert list(updates) == [{parts["status"]: "Stopped."}], "no late picture follows"
+    assert ended == [2]
+
+    wait(work)
+    told = stop(work)
+    assert [value for part, value in told.items() if isinstance(part, gr.Number)] == [1], "its change cancels the run"
+    assert told[parts["begin"]]["interactive"]
+    assert list(run(work, "")) == [{parts["status"]: "Stopped."}], "it may have left the queue meanwhile"
+
+    wait(work)
+    assert len(list(run(work, ""))) == 9, "the next run is not stopped"
 
 
 @pytest.fixture(scope="module")

@@ -172,9 +172,8 @@ def test_options_can_be_stopped_and_those_painted_stay(page: Page) -> None:
     page.locator("#stop-options").click()
     finished(page, "Stopped.")
     expect(page.locator("#show-options")).to_be_enabled()
-    page.wait_for_timeout(1500)  # what was under way when Stop was pressed still arrives
     count = page.locator("#options button").count()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(2500)
     assert page.locator("#options button").count() == count
     assert 2 <= count < 8
 
