@@ -1,7 +1,7 @@
 """Costs in tiles are held to the whole picture: the same terms, the same gradient.
 
 In float64 behind the first convolution, which is always float32: so exact that rounding does not decide which of two
-nearly equal activations a max pooling takes, as it now and then does in float32.
+nearly equal activations a max pooling takes, or whether one near 0 passes a relu, as it now and then does in float32.
 """
 
 import dataclasses
@@ -61,15 +61,15 @@ def errors(inputs: Inputs, image: Tensor, **given: object) -> tuple[float, float
 
 @BOTH
 def test_in_float32_too(statistic: str, photo, style) -> None:
-    """All pixels but those few where rounding decides a max pooling; average pooling has none."""
-    inputs, image, given = Inputs(tensor(photo), (tensor(style),)), mixture(photo, style), {"statistic": statistic}
-    of_average = errors(inputs, image, dtype=torch.float32, pooling="average", **given)
-    assert max(of_average) < (1e-5 if statistic == "gram" else 1e-4)
-    whole, tiled = pair(inputs, dtype=torch.float32, **given)
-    (terms, gradient), (found, found_gradient) = whole(image), tiled(image)
-    assert torch.allclose(found, terms, rtol=1e-5 if statistic == "gram" else 1e-4)
-    far = (found_gradient - gradient).abs().amax(1) > 1e-5 * gradient.abs().max()
-    assert far.float().mean() < 0.02
+    """Rounding decides some relus and max poolings, and so the gradient of the pixels that such a position sees."""
+    inputs, image = Inputs(tensor(photo), (tensor(style),)), mixture(photo, style)
+    for pooling in ("max", "average"):
+        whole, tiled = pair(inputs, dtype=torch.float32, statistic=statistic, pooling=pooling)
+        (terms, gradient), (found, found_gradient) = whole(image), tiled(image)
+        assert torch.allclose(found, terms, rtol=1e-5 if statistic == "gram" else 1e-4)
+        assert (found_gradient - gradient).norm() < 0.01 * gradient.norm()
+        far = (found_gradient - gradient).abs().amax(1) > 1e-5 * gradient.abs().max()
+        assert far.float().mean() < 0.1
 
 
 @pytest.mark.parametrize("size", [ODD, (32, 48), (16, 150)], ids=str)
