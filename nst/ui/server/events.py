@@ -70,6 +70,8 @@ class Components(dict[str, Block]):
                         return
                     yield updates
 
+        run_until_stopped.__name__ = handler.__name__  # by which the page's functions are told apart
+
         def end(work: Work) -> Updates:
             if work.stop():
                 return {**ready, "status": STOPPED, "cancelled": work.cancelled}
