@@ -77,6 +77,7 @@ def GPU(duration):
 
 
 RUN_IN_FORK = """
+import inspect
 import json
 import spaces
 from nst.settings import QUALITIES
@@ -88,8 +89,9 @@ from nst.ui.stylise.visit import Visit
 from tests.serving import usual_values
 
 page = build()
-handlers_of_page = [getattr(function.fn, "__wrapped__", None) for function in page.fns.values()]
-wrapped = [handler.__name__ for handler in handlers_of_page if hasattr(handler, "__wrapped__")]
+runs = [function.fn.__wrapped__ for function in page.fns.values() if hasattr(function.fn, "__wrapped__")]
+stoppable = [inspect.getclosurevars(run).nonlocals.get("handler") for run in runs if inspect.isfunction(run)]
+wrapped = [handler.__name__ for handler in stoppable if hasattr(handler, "__wrapped__")]
 given = {**usual_values(*examples.first_sight()[:2]), "size": 64, "other_layers": []}
 QUALITIES["draft"] = (2, 2, 2)
 visit = Visit()
