@@ -63,13 +63,13 @@ def errors(inputs: Inputs, image: Tensor, **given: object) -> tuple[float, float
 def test_in_float32_too(statistic: str, photo, style) -> None:
     """Rounding decides some relus and max poolings, and so the gradient of the pixels that such a position sees."""
     inputs, image = Inputs(tensor(photo), (tensor(style),)), mixture(photo, style)
-    for pooling in ("max", "average"):
+    for pooling, share in {"max": 0.02, "average": 0.1}.items():
         whole, tiled = pair(inputs, dtype=torch.float32, statistic=statistic, pooling=pooling)
         (terms, gradient), (found, found_gradient) = whole(image), tiled(image)
         assert torch.allclose(found, terms, rtol=1e-5 if statistic == "gram" else 1e-4)
         assert (found_gradient - gradient).norm() < 0.01 * gradient.norm()
         far = (found_gradient - gradient).abs().amax(1) > 1e-5 * gradient.abs().max()
-        assert far.float().mean() < 0.1
+        assert far.float().mean() < share
 
 
 @pytest.mark.parametrize("size", [ODD, (32, 48), (16, 150)], ids=str)
