@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import gradio as gr
@@ -56,28 +56,8 @@ def test_a_handler_that_fails_ends_in_a_sentence_and_is_told_in_the_log(caplog: 
     assert "IndexError" in caplog.text
 
 
-def test_closing_a_streaming_handler_ends_it_at_once() -> None:
-    ended = []
-
-    def count(_: str) -> Iterator[dict[str, str]]:
-        try:
-            for number in range(9):
-                yield {"first": str(number)}
-        finally:
-            ended.append(True)
-
-    page, parts = page_with(count)
-    (function,) = page.fns.values()
-    assert function.types_generator, "gradio streams generators only"
-    stream = function.fn("a")
-    assert [next(stream), next(stream)] == [{parts["first"]: "0"}, {parts["first"]: "1"}]
-    assert not ended, "each update is sent at once"
-    stream.close()
-    assert ended
-
-
-def test_stop_ends_a_run_that_is_on_with_its_next_update_and_cancels_one_that_waits() -> None:
-    ended = []
+def counting(ended: list[int]) -> Callable[[str], Iterator[dict[str, str]]]:
+    """A handler that streams nine updates and tells with which one it ended."""
 
     def count(_: str) -> Iterator[dict[str, str]]:
         try:
@@ -86,9 +66,26 @@ def test_stop_ends_a_run_that_is_on_with_its_next_update_and_cancels_one_that_wa
         finally:
             ended.append(number)
 
+    return count
+
+
+def test_closing_a_streaming_handler_ends_it_at_once() -> None:
+    ended = []
+    page, parts = page_with(counting(ended))
+    (function,) = page.fns.values()
+    assert function.types_generator, "gradio streams generators only"
+    stream = function.fn("a")
+    assert [next(stream), next(stream)] == [{parts["first"]: "0"}, {parts["first"]: "1"}]
+    assert not ended, "each update is sent at once"
+    stream.close()
+    assert ended == [1]
+
+
+def test_stop_ends_a_run_that_is_on_with_its_next_update_and_cancels_one_that_waits() -> None:
+    ended = []
     with gr.Blocks() as page:
         parts = Components(begin=gr.Button(), end=gr.Button(), first=gr.Textbox(), status=gr.Textbox())
-        parts.call_on_device("begin", "end", count, ("first",), ("first", "status"))
+        parts.call_on_device("begin", "end", counting(ended), ("first",), ("first", "status"))
     wait, run, _, _, stop = [function.fn for function in page.fns.values() if function.fn]
     work = Work()
 
