@@ -12,7 +12,6 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -43,9 +42,8 @@ def with_alpha(side: int) -> Image.Image:
 
 
 def brushed(layer: bytes) -> Image.Image | None:
-    editor = uploads.brush_input()
-    editor.blob_storage["x"] = SimpleNamespace(layers=[layer])
-    return editor.preprocess(SimpleNamespace(id="x"))
+    uploads.PAINTINGS["x"] = layer
+    return uploads.painted_layer({"id": "x"})
 
 
 def inputs(side: int) -> dict[str, tuple[Callable[[bytes], object], bytes]]:

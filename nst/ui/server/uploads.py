@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import gradio as gr
 from gradio.components import Component
 from gradio.components.base import server
-from gradio.components.image_editor import AcceptBlobs, EditorDataBlobs
+from gradio.components.image_editor import AcceptBlobs
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
@@ -31,7 +31,7 @@ LAYERS = ("PNG", "WEBP")  # formats in which an editor sends a painted layer
 SHOWN_BY_BROWSERS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP"})
 LONGEST_ID = 100  # characters
 MOST_PAINTINGS = 16  # that wait for their event; the gate lets 4 MB of each pass
-PAINTINGS: dict[str, EditorDataBlobs] = {}
+PAINTINGS: dict[str, bytes] = {}
 PAINTING = threading.Lock()
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
@@ -64,13 +64,16 @@ def clip_input(label: str, **options: Any) -> gr.Video:
 
 
 def brush_input(**options: Any) -> gr.ImageEditor:
-    """An editor whose value is the painted layer, or None when nothing is painted.
+    """An editor of which only the painted layer is kept.
 
     gradio's own would open and encode three pictures, background and composite among them, at each stroke.
     """
-    editor = gr.ImageEditor(type="filepath", **options)
-    paintings = property(lambda _: PAINTINGS, lambda *_: None)  # one store for the editors of all sessions
-    return override(editor, preprocess=_painted_layer, accept_blobs=_accept_layer, blob_storage=paintings)
+    return override(gr.ImageEditor(type="filepath", **options), accept_blobs=_accept_layer)
+
+
+def stroke_input() -> gr.JSON:
+    """A hidden value that names what an editor has sent; for handlers it is `painted_layer`."""
+    return override(gr.JSON(visible="hidden"), preprocess=lambda _, stroke: painted_layer(stroke))
 
 
 def refuse_wrong_kinds(component: Component, name: str) -> None:
@@ -114,18 +117,19 @@ def _accept_layer(_: gr.ImageEditor, data: AcceptBlobs) -> None:
         name, (_, layer) = data.data["id"][:LONGEST_ID], data.files[0]
         with PAINTING:
             PAINTINGS.pop(name, None)
-            PAINTINGS[name] = EditorDataBlobs(background=None, layers=[layer], composite=None)
+            PAINTINGS[name] = layer
             while len(PAINTINGS) > MOST_PAINTINGS:
                 del PAINTINGS[next(iter(PAINTINGS))]
 
 
-def _painted_layer(editor: gr.ImageEditor, payload: Any) -> Image.Image | None:
-    sent = payload and (editor.blob_storage.pop(payload.id, None) if payload.id else payload)
-    if not sent or not sent.layers or sent.layers[0] is None:
+def painted_layer(stroke: dict[str, Any] | None) -> Image.Image | None:
+    """The layer of an editor, None when nothing is painted: the one kept under `id`, else the upload at `path`."""
+    name, path = (stroke or {}).get("id"), (stroke or {}).get("path")
+    layer = PAINTINGS.pop(name, None) if name else path and _checked(path)
+    if not layer:
         return None
-    layer = sent.layers[0]
     try:
-        picture = pictures.opened(layer if isinstance(layer, bytes) else _checked(layer.path), "painted layer", LAYERS)
+        picture = pictures.opened(layer, "painted layer", LAYERS)
         if max(picture.size) > LAYER_PX:
             size = f"{picture.width} x {picture.height} px"
             raise ValueError(f"the painted layer is {size}, over the limit of {LAYER_PX} px; paint on the photo shown")
@@ -157,10 +161,10 @@ def show_upload(name: str, path: str | None) -> Updates:
 
 
 def show_canvas(photo: str | None) -> Updates:
-    """Show the photo in the brush's editor, no larger than needed, and forget what was painted before."""
+    """The photo for the brush's editor, no larger than needed; what was painted before is forgotten."""
     try:
         picture = on_white(pictures.load(photo, "photo"))
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
     picture.thumbnail((CANVAS_PX, CANVAS_PX))
-    return {"brush": gr.update(value=picture, visible=True), "mask": None}
+    return {"canvas": picture, "mask": None}

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from nst.images import pictures
 from nst.objective.recurrence import darkened
 from nst.settings import CHOICES, LIMITS, STYLE_LAYER_WORDS, Settings, layer_names
 from nst.ui.server import examples
-from nst.ui.server.events import AT_ONCE, SMALL_WORK, Components, Updates
+from nst.ui.server.events import AT_ONCE, IN_BROWSER, SMALL_WORK, Components, Updates
 from nst.ui.server.limits import page_limits
-from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas
+from nst.ui.server.uploads import brush_input, override, picture_input, show_canvas, stroke_input
 from nst.ui.stylise.form import BRUSHES, DEFAULTS, SOFT_EDGE, STYLE_BRUSHES
 from nst.ui.stylise.status_text import duration
 
@@ -134,19 +135,19 @@ def style_parts(style: gr.Image) -> Components:
             "Dark is what stands there once. Brush black over what should not count as a motif, and white over what "
             "should. The brush overrides both choices above."
         )
-        editor = layer_brush("Style brush", STYLE_BRUSHES, "recurring")
+        canvas, editor = layer_brush("Style brush", STYLE_BRUSHES, "recurring")
         mask = picture_input("Brushed style", visible="hidden", elem_id="brushed-style")
-    parts_of_style = Components(style=style, recurring=editor, style_mask=mask)
-    connect_brush(parts_of_style, "style", "recurring", "style_mask")
-    return Components(style_parts=parts, show_recurring=show, recurring=editor, style_mask=mask)
+    connect_brush(style, editor, mask)
+    return Components(style_parts=parts, show_recurring=show, recurring=canvas, style_brush=editor, style_mask=mask)
 
 
-def layer_brush(label: str, colours: Sequence[str], elem_id: str) -> gr.ImageEditor:
-    """An editor with brushes of these colours over a picture, hidden until there is one.
+def layer_brush(label: str, colours: Sequence[str], elem_id: str) -> tuple[gr.Image, gr.ImageEditor]:
+    """A hidden picture, and an editor with brushes of these colours, which shows over it once `put_on_canvas` says so.
 
-    It draws itself in every frame while it shows, which takes a whole core where there is no GPU.
+    An empty editor draws itself in every frame, which takes a whole core where there is no GPU.
     """
-    return brush_input(
+    canvas = gr.Image(visible="hidden", interactive=False)
+    return canvas, brush_input(
         label=label,
         sources=[],
         transforms=[],
@@ -159,11 +160,26 @@ def layer_brush(label: str, colours: Sequence[str], elem_id: str) -> gr.ImageEdi
     )
 
 
-def connect_brush(parts: Components, picture: str, editor: str, layer: str) -> None:
+# What changes or reads an editor is JavaScript alone. When a handler has had a component as input or output, gradio
+# (6.31) asks for its data at every later message of any handler, and an editor answers by uploading three pictures.
+PUT_ON_CANVAS = """canvas => ({ value: { background: canvas, layers: [], composite: null }, visible: true,
+    __type__: "update" })"""
+HIDE_EDITOR = "() => [{ value: null, visible: false, __type__: 'update' }, null]"
+STROKE = "value => ({ id: value?.id ?? null, path: value?.layers?.[0]?.path ?? null })"
+
+
+def put_on_canvas(shown: Dependency, canvas: gr.Image, editor: gr.ImageEditor) -> None:
+    """Show the editor with the picture that a handler put into `canvas`."""
+    shown.success(None, canvas, editor, js=PUT_ON_CANVAS, **IN_BROWSER)
+
+
+def connect_brush(picture: gr.Image, editor: gr.ImageEditor, layer: gr.Image) -> None:
     """Keep what is painted in an editor as the picture `layer`, until another `picture` is chosen to paint on."""
-    empty = {editor: gr.update(value=None, visible=False), layer: None}
-    parts.call(parts[picture].change, lambda: empty, (), empty, **AT_ONCE)
-    parts.call(parts[editor].change, lambda painted: {layer: painted}, (editor,), (layer,), **SMALL_WORK)
+    stroke = stroke_input()
+    picture.change(None, None, [editor, layer], js=HIDE_EDITOR, **IN_BROWSER)
+    editor.change(None, editor, stroke, js=STROKE, **IN_BROWSER)
+    parts = Components(stroke=stroke, layer=layer)
+    parts.call(stroke.change, lambda painted: {"layer": painted}, ("stroke",), ("layer",), **SMALL_WORK)
 
 
 def show_recurring(style: str | None, pooling: str) -> Updates:
@@ -175,7 +191,7 @@ def show_recurring(style: str | None, pooling: str) -> Updates:
         seen = darkened(pictures.load(style, "style picture"), Settings(pooling=pooling, device="cpu"))
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    return {"recurring": gr.update(value=seen, visible=True), "style_mask": None}
+    return {"recurring": seen, "style_mask": None}
 
 
 def _share(index: int) -> gr.Slider:
@@ -212,12 +228,12 @@ def places(photo: gr.Image) -> Components:
             "colour alone to blend them there, or one colour for each style: " + ", ".join(BRUSHES) + "."
         )
         show = gr.Button("Show the photo here", size="sm", elem_id="brush-photo")
-        editor = layer_brush("Brush", list(BRUSHES.values()), "brush")
+        canvas, editor = layer_brush("Brush", list(BRUSHES.values()), "brush")
         mask = picture_input("Painted layer", visible="hidden", elem_id="painted-layer")
         edge = gr.Slider(0, 0.2, SOFT_EDGE, step=0.005, label="Soft edge", info=HELP["mask_edge"])
-    parts = Components(photo=photo, brush=editor, mask=mask)
-    parts.call(show.click, show_canvas, ("photo",), ("brush", "mask"), **SMALL_WORK)
-    connect_brush(parts, "photo", "brush", "mask")
+    parts = Components(photo=photo, canvas=canvas, mask=mask)
+    put_on_canvas(parts.call(show.click, show_canvas, ("photo",), ("canvas", "mask"), **SMALL_WORK), canvas, editor)
+    connect_brush(photo, editor, mask)
     return Components(mask=mask, mask_edge=edge)
 
 

@@ -26,7 +26,7 @@ from nst.ui.stylise import (
     tabs,
     variants,
 )
-from nst.ui.stylise.controls import EXTREMES, show_recurring
+from nst.ui.stylise.controls import EXTREMES, put_on_canvas, show_recurring
 from nst.ui.stylise.form import DEFAULTS, PICTURES
 from nst.ui.stylise.handlers import PARAMETERS
 from nst.ui.stylise.zerogpu import on_zerogpu
@@ -51,7 +51,8 @@ def connect(
     for name in PICTURES:
         tab.call(tab[name].upload, partial(show_upload, name), (name,), (name, "status"), **SMALL_WORK)
     recurring = ("recurring", "style_mask")
-    tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), recurring, **SMALL_WORK)
+    shown = tab.call(tab["show_recurring"].click, show_recurring, ("style", "pooling"), recurring, **SMALL_WORK)
+    put_on_canvas(shown, tab["recurring"], tab["style_brush"])
     equals = {f"lambda_{layer}": weight for layer, weight in DEFAULTS.style_layers.items()}
     reset = tab.call(tab["equal_lambdas"].click, lambda: equals, (), equals, **AT_ONCE)
     live.connect(page, tab, _couple_strength(tab), [reset, *presets.connect(cards, tab)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nst.images import pictures
-from nst.ui.server.uploads import CANVAS_PX, brush_input, show_canvas, show_upload
+from nst.ui.server.uploads import CANVAS_PX, painted_layer, show_canvas, show_upload
 
 
 def tiff(folder: Path, photo: Image.Image) -> Path:
@@ -69,13 +68,12 @@ def test_what_cannot_be_read_is_said_at_once(tmp_path: Path) -> None:
 def test_a_new_photo_on_the_canvas_forgets_what_was_painted(tmp_path: Path, photo: Image.Image) -> None:
     photo.resize((900, 600)).save(tmp_path / "photo.png")
     shown = show_canvas(str(tmp_path / "photo.png"))
-    assert shown.pop("brush")["value"].size == (CANVAS_PX, round(CANVAS_PX * 2 / 3))
+    assert shown.pop("canvas").size == (CANVAS_PX, round(CANVAS_PX * 2 / 3))
     assert shown == {"mask": None}
 
 
 def test_a_painted_layer_that_was_not_uploaded_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "secret.png"
     Image.new("RGBA", (20, 20), "red").save(path)
-    sent = SimpleNamespace(id=None, layers=[SimpleNamespace(path=str(path))])
     with pytest.raises(gr.Error, match="only be used after it was uploaded"):
-        brush_input().preprocess(sent)
+        painted_layer({"id": None, "path": str(path)})

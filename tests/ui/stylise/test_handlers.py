@@ -13,7 +13,6 @@ import gradio as gr
 import numpy as np
 import png
 import pytest
-from gradio.components.image_editor import EditorDataBlobs as ImageData
 from PIL import Image, ImageColor
 
 import nst
@@ -412,22 +411,20 @@ def test_how_much_is_matched_is_a_share_of_what_was_asked() -> None:
 
 
 def test_a_painted_layer_that_is_empty_or_no_picture_is_no_mask(tmp_path: Path) -> None:
-    editor = uploads.brush_input()
-    read = editor.preprocess
-
-    def sent(layer: bytes | None) -> ImageData:
-        editor.blob_storage["x"] = ImageData(background=None, layers=[layer], composite=None)
-        return SimpleNamespace(id="x")
+    def read(layer: bytes | None) -> Image.Image | None:
+        uploads.PAINTINGS["x"] = layer
+        return uploads.painted_layer({"id": "x", "path": None})
 
     buffer = io.BytesIO()
     brushed("red").save(buffer, "PNG")
-    assert read(sent(buffer.getvalue())).getchannel("A").getextrema()[1] == 255
-    assert not editor.blob_storage, "what was read is not kept"
+    assert read(buffer.getvalue()).getchannel("A").getextrema()[1] == 255
+    assert "x" not in uploads.PAINTINGS, "what was read is not kept"
     empty = io.BytesIO()
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(empty, "PNG")
-    assert read(sent(empty.getvalue())) is None
-    assert read(sent(None)) is None
+    assert read(empty.getvalue()) is None
     assert read(None) is None
+    assert uploads.painted_layer({"id": None, "path": None}) is None
+    assert uploads.painted_layer(None) is None
 
 
 @pytest.mark.parametrize("method", CHOICES["colour"])
@@ -443,7 +440,7 @@ def test_a_recipe_sets_colours_that_the_page_does_not_offer(visit: Visit, method
 
 def test_what_stands_in_the_style_picture_once_is_shown_dark() -> None:
     cup = str(Path(examples.photos()["coffee"]))
-    shown = np.asarray(show_recurring(cup, "max")["recurring"]["value"].convert("L"), dtype=float)
+    shown = np.asarray(show_recurring(cup, "max")["recurring"].convert("L"), dtype=float)
     before = np.asarray(Image.open(cup).convert("L").resize(shown.shape[::-1]), dtype=float)
     height, width = shown.shape
     middle = (slice(height // 4, height // 2), slice(2 * width // 5, 3 * width // 5))
