@@ -18,13 +18,13 @@ from tests.runs import all_numbers, balanced_costs, quick, same_picture, with_al
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
 @pytest.mark.parametrize("init", list(settings.CHOICES["init"]))
 def test_both_optimisers_lower_the_cost_from_every_start(optimiser: str, init: str, photo, style) -> None:
-    history = nst.stylise(photo, style, quick(optimiser=optimiser, init=init, steps=25)).history
+    history = nst.stylise(photo, style, quick(size=32, optimiser=optimiser, init=init, steps=16)).history
     assert history[-1].total < (0.9 if init == "style" else 0.6) * history[0].total  # the style itself is a good start
     assert history[-1].total < history[len(history) // 2].total
 
 
 def test_default_run_takes_nine_tenths_of_the_style_cost_and_keeps_the_content(photo, style) -> None:
-    result = nst.stylise(photo, style, Settings(size=128))
+    result = nst.stylise(photo, style, Settings(size=48))
     start = photo.resize(result.image.size, Image.Resampling.LANCZOS)
     _, style_cost_of_start = balanced_costs(start, photo, style)
     content_cost, style_cost = balanced_costs(result.image, photo, style)
@@ -35,9 +35,13 @@ def test_default_run_takes_nine_tenths_of_the_style_cost_and_keeps_the_content(p
     assert result.stopped == "completed"
 
 
-def test_each_quality_reaches_a_lower_cost_than_the_one_before_it(photo, style) -> None:
-    runs = [nst.stylise(photo, style, Settings(size=48, quality=name)) for name in settings.CHOICES["quality"]]
-    reached = [run.history[-1].total for run in runs]
+def test_each_quality_reaches_a_lower_cost_than_the_one_before_it(photo, style, monkeypatch) -> None:
+    """With a quarter of its steps each."""
+    reached = []
+    for name, steps in settings.QUALITIES.copy().items():
+        monkeypatch.setitem(settings.QUALITIES, name, tuple(max(1, count // 4) for count in steps))
+        run = nst.stylise(photo, style, Settings(size=48, quality=name))
+        reached.append(run.history[-1].total)
     assert all(later < earlier for earlier, later in itertools.pairwise(reached))
 
 
@@ -63,7 +67,7 @@ def test_a_term_can_be_left_out(weights: dict, photo, style) -> None:
 
 
 def test_total_variation_smooths_the_picture(photo, style) -> None:
-    rough, smooth = (nst.stylise(photo, style, quick(steps=12, total_variation=w)).history[-1] for w in (0.0, 300.0))
+    rough, smooth = (nst.stylise(photo, style, quick(steps=6, total_variation=w)).history[-1] for w in (0.0, 300.0))
     assert smooth.total_variation < 0.7 * rough.total_variation
 
 
@@ -83,7 +87,7 @@ def test_thin_and_tiny_photos_are_painted_larger_and_shrunk_again(photo, style, 
 
 
 def test_bfloat16_run_ends_near_the_float32_run(photo, style) -> None:
-    exact, narrow = (nst.stylise(photo, style, quick(size=48, steps=8, precision=p)) for p in ("float32", "bfloat16"))
+    exact, narrow = (nst.stylise(photo, style, quick(size=48, steps=5, precision=p)) for p in ("float32", "bfloat16"))
     (_, exact_style), (_, narrow_style) = (balanced_costs(r.image, photo, style) for r in (exact, narrow))
     assert narrow.compute.dtype == torch.bfloat16
     assert narrow_style == pytest.approx(exact_style, rel=0.2)
@@ -91,15 +95,15 @@ def test_bfloat16_run_ends_near_the_float32_run(photo, style) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_wasserstein_runs_fall_and_stay_finite(precision: str, photo, style) -> None:
-    result = nst.stylise(photo, style, quick(statistic="wasserstein", size=48, steps=8, precision=precision))
+    result = nst.stylise(photo, style, quick(statistic="wasserstein", size=48, steps=5, precision=precision))
     assert np.isfinite(all_numbers(result)).all()
     assert result.history[-1].style < 0.6 * result.history[0].style
     assert min(min(c.style_layers.values()) for c in result.history) >= 0
 
 
 def test_a_finished_picture_can_be_continued(photo, style) -> None:
-    first = nst.stylise(photo, style, quick(size=48, steps=20))
-    more = nst.stylise(photo, style, quick(size=48, steps=8), start=first.image)
+    first = nst.stylise(photo, style, quick(size=48, steps=12))
+    more = nst.stylise(photo, style, quick(size=48, steps=5), start=first.image)
     assert first.history[-1].total < 0.5 * first.history[0].total
     assert max(costs.total for costs in more.history) < 1.2 * first.history[-1].total
     assert more.history[-1].total < first.history[-1].total
@@ -110,7 +114,7 @@ def test_an_opaque_photo_stays_opaque_whatever_it_starts_from(photo, style) -> N
     assert nst.stylise(photo, style, quick(steps=1), start=start).image.mode == "RGB"
 
 
-LONG = {"size": 32, "steps": 40, "precision": "float32"}
+LONG = {"size": 32, "steps": 24, "precision": "float32"}
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +123,11 @@ def totals(photo: Image.Image, style: Image.Image) -> list[float]:
     return [c.total for c in nst.stylise(photo, style, quick(**LONG)).history]
 
 
-@pytest.mark.parametrize("share", [0.15, 1.0])
+@pytest.mark.parametrize("share", [0.5, 1.0])
 def test_plateau_ends_the_run_when_the_cost_hardly_falls(share: float, totals: list[float], photo, style) -> None:
     _, *steps, finished = nst.stylise_events(photo, style, quick(plateau=share, **LONG))
     expected = plateau_of(totals, share)
-    assert expected < 40
+    assert expected < LONG["steps"]
     assert [step.costs.total for step in steps] == totals[:expected]
     assert finished.result.stopped == "plateau"
     assert steps[-1].fraction == 1
@@ -132,11 +136,11 @@ def test_plateau_ends_the_run_when_the_cost_hardly_falls(share: float, totals: l
 
 
 def test_a_larger_share_ends_the_run_earlier_and_a_tiny_one_not_while_the_cost_falls(totals, photo, style) -> None:
-    assert plateau_of(totals, 0.15) > plateau_of(totals, 1.0)
-    assert plateau_of(totals[:20], 0.01) == 20
-    found = nst.stylise(photo, style, quick(**{**LONG, "steps": 20}, plateau=0.01))
+    assert plateau_of(totals, 0.5) > plateau_of(totals, 1.0)
+    assert plateau_of(totals[:14], 0.01) == 14
+    found = nst.stylise(photo, style, quick(**{**LONG, "steps": 14}, plateau=0.01))
     assert found.stopped == "completed"
-    assert [c.total for c in found.history] == totals[:20]
+    assert [c.total for c in found.history] == totals[:14]
 
 
 def plateau_of(totals: list[float], share: float) -> int:
@@ -174,7 +178,7 @@ def test_colours_after_the_run_change_the_same_painting(photo, style) -> None:
 
 def test_colours_before_the_run_change_the_run(photo, style) -> None:
     chosen = {"colour": "symmetric", "colour_when": "before"}
-    plain, before = (nst.stylise(photo, style, quick(size=48, steps=15, **given)) for given in ({}, chosen))
+    plain, before = (nst.stylise(photo, style, quick(size=48, steps=10, **given)) for given in ({}, chosen))
     own, found, given = (np.asarray(p, float).mean((0, 1)) for p in (photo.resize((48, 36)), before.image, plain.image))
     assert np.abs(found - own).sum() < 0.5 * np.abs(given - own).sum()
 
@@ -225,7 +229,7 @@ def any_mask(kind: str, size: tuple[int, int]) -> Image.Image:
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "F"]
 MODES += ["black", "white", "red", "nearly transparent"]
 SIDES = st.integers(16, 90)
-SHAPES = st.tuples(SIDES, SIDES) | st.sampled_from([(16, 320), (640, 32), (16, 800)])
+SHAPES = st.tuples(SIDES, SIDES) | st.sampled_from([(16, 160), (320, 32), (16, 400)])
 MASKS = st.sampled_from(["pixel", "corner", "stripes", "ramp", "faint", "full"])
 
 
@@ -236,7 +240,7 @@ MASKS = st.sampled_from(["pixel", "corner", "stripes", "ramp", "faint", "full"])
     drawn=st.lists(MASKS, max_size=2),
     chosen=st.fixed_dictionaries(
         {
-            "size": st.integers(32, 64),
+            "size": st.integers(32, 48),
             "mask_edge": st.sampled_from([0.0, 0.1, 1.0]),
             "colour": st.sampled_from(list(settings.CHOICES["colour"])),
             "colour_when": st.sampled_from(["before", "after"]),
@@ -272,5 +276,5 @@ def test_any_pictures_masks_and_settings_give_a_finite_picture_of_the_right_size
 @pytest.mark.parametrize("contrast", [0, 0.05])
 def test_photo_that_shows_next_to_nothing_is_painted(contrast: float, photo, style) -> None:
     faint = Image.blend(Image.new("RGB", photo.size, (128,) * 3), photo, contrast)
-    chosen = Settings(size=64, quality="draft", device="cpu", precision="float32")
-    assert nst.stylise(faint, style, chosen).history[-1].style < 0.35  # 0.9 when divided by its own energy
+    history = nst.stylise(faint, style, quick(size=48, steps=15, precision="float32")).history
+    assert history[-1].style < 0.35  # 0.9 when divided by its own energy

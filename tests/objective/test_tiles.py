@@ -17,8 +17,8 @@ from nst.objective.tile_passes import TilePasses
 from nst.objective.tiles import spans, stretches
 from nst.settings import layer_names
 
-ODD = (45, 75)  # neither side a multiple of any stride
-SMALL = 7e5  # bytes a tile may remember: several tiles in every stretch of a picture of this size
+ODD = (33, 75)  # neither side a multiple of any stride; pool5 needs 32 px, several tiles in the last stretch 64 px
+SMALL = 2.5e5  # bytes a tile may remember: several tiles in every stretch of a picture of this size
 
 
 def tile_counts(size: tuple[int, int], layers: tuple[str, ...], tile_bytes: float, itemsize: int = 8) -> list[int]:
