@@ -7,11 +7,13 @@ import os
 import shutil
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -19,6 +21,7 @@ QUIET += ["--disable-gpu"]  # the emulated GPU sometimes stops drawing the page
 WAIT_MS = 120_000  # long, because a busy machine without native bfloat16 needs a minute for ten seconds of work
 WIDE = {"width": 1400, "height": 900}
 PHONE = {"width": 390, "height": 844}
+PANELS = ("size", "more-styles", "colour", "places", "advanced", "recipe")
 
 
 def need_chromium() -> None:
@@ -35,9 +38,56 @@ def visit(page: Page, address: str) -> None:
     expect(page.locator("#stylise-button")).to_be_visible(timeout=WAIT_MS)
 
 
+class KeptPage:
+    """Our page in a tab that stays open, and the hosts it has asked for anything."""
+
+    def __init__(self, window: BrowserContext, address: str) -> None:
+        self.window, self.address = window, address
+        self.page: Page | None = None
+        self.hosts: set[str] = set()
+
+    def start_over(self) -> Page:
+        """Opens the page if it is not open, else brings back what it opens with, as a visitor would.
+
+        The size, the panels that are open, the tab of the Options' grid and the pictures of the visit stay. Whoever
+        changes another setting than the cards do puts it back.
+        """
+        if self.page is None:
+            self.page = self.window.new_page()
+            self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+            visit(self.page, self.address)
+            return self.page
+        page = self.page
+        page.set_viewport_size(WIDE)
+        page.emulate_media(color_scheme="null", reduced_motion="null")
+        page.get_by_role("tab", name="Stylise").click()
+        page.get_by_role("tab", name="Picture").click()
+        page.locator("#presets").get_by_role("button", name="Classic").click()
+        for what, name in (("photo", "chelsea"), ("style", "impasto")):
+            page.locator(f".picture-input:has(#{what}-input)").get_by_role("button", name=name).click()
+            expect(page.locator("#status")).to_contain_text(name, timeout=WAIT_MS)
+        for label, value in (("Strength", "50"), ("beta: style", "10")):
+            expect(page.get_by_label(f"number input for {label}")).to_have_value(value, timeout=WAIT_MS)
+        return page
+
+    def close(self) -> None:
+        """The next test gets a new page."""
+        if self.page is not None:
+            self.page.close()
+        self.page = None
+
+
 def finished(page: Page, what: str = "Finished") -> None:
     """Wait until the status contains the text `what`."""
     expect(page.locator("#status")).to_contain_text(what, timeout=WAIT_MS)
+
+
+def stylise(page: Page) -> None:
+    """Paint, until the run has finished and its picture can be downloaded."""
+    page.locator("#stylise-button").click()
+    expect(page.locator("#stop-button")).to_be_visible(timeout=WAIT_MS)
+    finished(page)
+    expect(page.locator("#download")).to_be_enabled(timeout=WAIT_MS)
 
 
 def fill(page: Page, label: str, value: str) -> None:
@@ -97,3 +147,20 @@ def pixels(page: Page) -> np.ndarray:
     page.wait_for_timeout(300)
     answer = page.request.get(picture_source(page))
     return np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB"), dtype=float)
+
+
+def serious(page: Page, part: str | None = None, rule: str | None = None) -> list[tuple[str, str]]:
+    """Violations that axe finds once colours have stopped changing: rule and element. Later animations end at once.
+
+    In the whole page, or in one part of it; of all rules, or of one.
+    """
+    page.emulate_media(reduced_motion="reduce")
+    page.wait_for_function("() => !document.getAnimations().some(a => a instanceof CSSTransition)")
+    only = {"runOnly": [rule]} if rule else {}
+    found = Axe().run(page, part, options={"resultTypes": ["violations"], **only})  # else all that passes is listed
+    return [
+        (violation["id"], node["html"][:200])
+        for violation in found.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Generator, Iterator
@@ -23,7 +24,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from nst.features.extractor import kept_kernels
 from nst.settings import QUALITIES
-from tests.browsing import CHROMIUM, QUIET, WIDE, need_chromium, visit
+from tests.browsing import CHROMIUM, QUIET, WIDE, KeptPage, need_chromium, visit
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # run GPU kernels on the CPU; triton reads it when it is imported
@@ -50,19 +51,18 @@ MARKERS = {
     "ui/stylise/test_first_screen.py": "browser",
     "ui/stylise/test_live_page.py": "browser",
     "ui/stylise/test_page.py": "browser",
+    "ui/stylise/test_phone.py": "browser",
     "ui/stylise/test_random_visit.py": "browser",
+    "ui/server/test_app_process.py": "server",
     "ui/server/test_doors.py": "server",
-    "ui/server/test_faults_of_the_server.py": "server",
-    "ui/server/test_long_life.py": "server",
+    "ui/server/test_page_processes.py": "server",
     "ui/server/test_requests.py": "server",
-    "ui/server/test_spaces_processes.py": "server",
     "ui/stylise/test_cancelling.py": "server",
     "ui/stylise/test_mcp.py": "server",
     "batch/test_batch_processes.py": "process",
     "batch/cluster_tests.py": "process",
     "batch/test_ray_workers.py": "process",
     "images/test_hostile_memory.py": "process",
-    "ui/server/test_importing.py": "process",
     "test_install.py": "process",
     "test_malloc.py": "process",
     "test_peak_memory.py": "process",
@@ -83,6 +83,7 @@ LONGEST_S = 2.0  # processor time that a test may take if its file has no marker
 TOLERANCE = 2.0  # times that limit: other programs on the machine make a test take longer
 REFERENCE_S = 0.06  # processor time of `_reference_s` on a quiet core of 90 GFLOP/s
 FOLDER = Path(__file__).parent
+FAILED = pytest.StashKey[bool]()  # of a test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -117,7 +118,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     work just after the test: a core that it shares with other programs, or a slow one, does both more slowly.
     """
     began_s = time.process_time()
-    outcome = yield
+    try:
+        outcome = yield
+    except BaseException:
+        item.stash[FAILED] = True
+        raise
     took_s = time.process_time() - began_s
     if not os.environ.get("CI") or _marker_of(item) is not None or took_s <= TOLERANCE * LONGEST_S:
         return outcome
@@ -144,10 +149,12 @@ def _reference_s() -> float:
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a page that is served for the tests of the API and the browser."""
+    from nst import estimate
     from nst.ui import build, launch_options  # imported here, because tests of the engine do not need gradio
     from nst.ui.stylise import live
 
     live.EXPECTED_S = 0.0  # the page opens without Live
+    estimate.STEADY = math.inf  # the pace is measured once, even while a browser opens the page
 
     # As in `app.py`, each server has its own folder: a server deletes its files when it ends, and two servers give the
     # same picture the same name.
@@ -160,13 +167,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def short_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In tests that use `address`, runs take about a third of their steps: these tests do not judge the pictures."""
+    """In tests that use `address`, runs take a tenth of their steps: these tests do not judge the pictures."""
     if "address" in request.fixturenames:
         from nst import grid
 
-        monkeypatch.setitem(QUALITIES, "draft", (4, 3, 2))
-        monkeypatch.setitem(QUALITIES, "balanced", (14, 10, 8))
-        monkeypatch.setattr(grid, "STEPS_OF_ONE_LEVEL", 3)
+        monkeypatch.setitem(QUALITIES, "draft", (2, 1, 1))
+        monkeypatch.setitem(QUALITIES, "balanced", (4, 3, 2))
+        monkeypatch.setattr(grid, "STEPS_OF_ONE_LEVEL", 2)
 
 
 @pytest.fixture
@@ -204,19 +211,26 @@ def tab(window: BrowserContext) -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(tab: Page, address: str) -> Page:
-    """Our page in a new tab."""
+def new_page(tab: Page, address: str) -> Page:
+    """Our page in a new tab, for tests of its first moments and of a visit from its beginning."""
     visit(tab, address)
     return tab
 
 
-@pytest.fixture(scope="module")
-def opened(window: BrowserContext, address: str) -> Iterator[Page]:
-    """Our page, shared by tests that begin no run and set what they look at."""
-    page = window.new_page()
-    visit(page, address)
-    yield page
-    page.close()
+@pytest.fixture(scope="session")
+def kept(window: BrowserContext, address: str) -> Iterator[KeptPage]:
+    """Our page, which the tests of a process share: to open it takes longer than most of what they do."""
+    kept = KeptPage(window, address)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, kept: KeptPage) -> Iterator[Page]:
+    """The shared page, back at the pictures and settings of its first sight; a new one after a test that failed."""
+    yield kept.start_over()
+    if request.node.stash.get(FAILED, False):
+        kept.close()
 
 
 @pytest.fixture

@@ -9,16 +9,25 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from nst.film.clip import open_clip
 from nst.film.painting import Painted
 from nst.ui.clip import handlers
-from tests.browsing import PHONE, WAIT_MS
+from tests.browsing import PHONE, WAIT_MS, visit
 from tests.film.clips import video
 
 SIZE = (128, 96)
 FRAMES = 6
+
+
+@pytest.fixture(scope="module")
+def page(window: BrowserContext, address: str) -> Iterator[Page]:
+    """Our page, opened once for the tests of this file. The shared one would have two controls of many names then."""
+    page = window.new_page()
+    visit(page, address)
+    yield page
+    page.close()
 
 
 @pytest.fixture
@@ -52,6 +61,8 @@ def open_tab(page: Page, clip: Path) -> None:
     box, sources = (page.locator(part).bounding_box() for part in ("#clip-input", "#clip-input .source-selection"))
     assert sources["y"] + sources["height"] <= box["y"] + box["height"], "upload and camera are whole"
     choose(page, "clip-size", "128")
+    if (earlier := page.locator("#clip-input [aria-label='Clear']")).count():
+        earlier.click()
     page.locator("#clip-input input[type=file]").set_input_files(clip)
     status = page.locator("#clip-expected")
     expect(status).to_contain_text(f"{FRAMES} frames of 128 x 96 px", timeout=WAIT_MS)

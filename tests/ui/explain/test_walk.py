@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from nst.explain import channels
 from nst.explain.look import Look, look_at
 from nst.ui.explain import views
 from nst.ui.server import examples
-from tests.browsing import PHONE, WAIT_MS
+from tests.browsing import PHONE, WAIT_MS, WIDE, visit
 
 K, M = views.first_pair()
 LAYER = views.FIRST_LAYER
@@ -21,6 +23,15 @@ FASTEST_S = 1 / 20  # of an answer to the pointer
 @pytest.fixture(scope="module")
 def look() -> Look:
     return look_at(examples.first_sight()[1])
+
+
+@pytest.fixture(scope="module")
+def page(window: BrowserContext, address: str) -> Iterator[Page]:
+    """Our page, opened once for the tests of this file. The shared one would have two controls of many names then."""
+    page = window.new_page()
+    visit(page, address)
+    yield page
+    page.close()
 
 
 def open_step(page: Page, step: str) -> None:
@@ -39,8 +50,7 @@ def point_at(page: Page, look: Look, row: int, column: int, stack: int = 0, view
     page.mouse.move(x, y)
 
 
-def test_numbers_under_the_pointer_are_the_engines(opened: Page, look: Look) -> None:
-    page = opened
+def test_numbers_under_the_pointer_are_the_engines(page: Page, look: Look) -> None:
     open_step(page, "pair")
     expect(page.locator("#view-pair .readout b").first).to_be_visible(timeout=WAIT_MS)
     page.wait_for_timeout(500)
@@ -91,8 +101,7 @@ def test_numbers_under_the_pointer_are_the_engines(opened: Page, look: Look) -> 
     assert asked == [], "no request per move"
 
 
-def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(opened: Page, look: Look) -> None:
-    page = opened
+def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(page: Page, look: Look) -> None:
     open_step(page, "matrix")
     view = page.locator("#view-matrix")
     expect(view.locator(".choice[aria-pressed='true']")).to_have_text(f"{K} and {M}", timeout=WAIT_MS)
@@ -117,12 +126,11 @@ def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(opened: Page, loo
     expect(page.locator("#steps")).to_have_attribute("aria-busy", "false")
 
 
-def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
+def test_every_step_opens_filled_and_fits(page: Page) -> None:
     """On a phone in the dark: nothing is empty, nothing is wider than the screen, and axe finds nothing serious."""
-    context = browser.new_context(viewport=PHONE, color_scheme="dark", has_touch=True, reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(address)
-    expect(page.locator("#style-tab-button")).to_be_visible(timeout=WAIT_MS)
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.wait_for_timeout(500)  # what a script draws is drawn again
     filled = {
         "channels": "#view-channel .readout b", "pair": "#view-pair .sum b", "matrix": "#view-matrix .tile.here",
         "cost": "#view-cost .costs b", "know": "#textures img", "try": "#view-toy .toy-matrix span",
@@ -150,21 +158,21 @@ def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
     page.locator("#try-guess-button").click()
     page.locator("#view-guess .card button").first.click()
     expect(page.locator("#view-guess .answer").first).to_contain_text("picture 1 is")
-    context.close()
+    page.set_viewport_size(WIDE)
 
 
-def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(opened: Page) -> None:
-    page = opened
+def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(page: Page) -> None:
     page.get_by_role("tab", name="Stylise").click()
     page.get_by_role("link", name="one lambda at a time").click()
     expect(page.locator("#playground img")).to_have_count(5, timeout=WAIT_MS)
     expect(page.locator("#paint-playground")).to_be_visible()
 
 
-def test_an_entry_is_painted_live(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_is_painted_live(new_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     from nst.explain import entry_picture
 
     monkeypatch.setattr(entry_picture, "STEPS", dict.fromkeys(entry_picture.STEPS, ((64, 6),)))
+    page = new_page
     open_step(page, "try")
     page.locator("#try-entry-button").click()
     expect(page.locator("#entries img")).to_have_count(4, timeout=WAIT_MS)

@@ -18,40 +18,35 @@ from nst.settings import QUALITIES
 from nst.ui.server import examples
 from nst.ui.stylise import handlers
 from tests.browsing import (
-    PHONE,
     WAIT_MS,
+    KeptPage,
     choose_size,
     download,
+    fill,
+    finished,
     picture_source,
     pixels,
+    stylise,
     unfold,
-    visit,
     wait_for_frames,
 )
 from tests.serving import CountedRun
 
 
-def test_the_page_opens_with_a_finished_example(opened: Page) -> None:
-    for picture in ("#photo-input img", "#style-input img", "#picture img"):
-        expect(opened.locator(picture)).to_be_visible()
-        assert opened.locator(picture).evaluate("img => img.complete && img.naturalWidth") > 100
-    expect(opened.locator("#curve g.plot_marks path")).to_have_count(11)  # three for the levels
-
-
-def test_an_example_photo_is_one_click(opened: Page) -> None:
-    before = opened.locator("#photo-input img").get_attribute("src")
-    opened.locator("#photo-input input[type=file]").set_input_files(
+def test_an_example_photo_is_one_click(page: Page) -> None:
+    before = page.locator("#photo-input img").get_attribute("src")
+    page.locator("#photo-input input[type=file]").set_input_files(
         {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
     )
-    expect(opened.locator("#status")).to_contain_text("The photo is", timeout=WAIT_MS)
-    opened.get_by_role("button", name="coffee").click()
-    expect(opened.locator("#status")).to_have_text("A new photo: coffee. Press Stylise to paint.")
-    expect(opened.locator("#photo-input img")).not_to_have_attribute("src", before)
+    expect(page.locator("#status")).to_contain_text("The photo is", timeout=WAIT_MS)
+    page.get_by_role("button", name="coffee").click()
+    expect(page.locator("#status")).to_have_text("A new photo: coffee. Press Stylise to paint.")
+    expect(page.locator("#photo-input img")).not_to_have_attribute("src", before)
 
 
-def test_strength_and_beta_stay_in_step(opened: Page) -> None:
-    strength, beta = (opened.get_by_label(f"number input for {name}") for name in ("Strength", "beta: style"))
-    alpha = opened.get_by_label("number input for alpha: content")
+def test_strength_and_beta_stay_in_step(page: Page) -> None:
+    strength, beta = (page.get_by_label(f"number input for {name}") for name in ("Strength", "beta: style"))
+    alpha = page.get_by_label("number input for alpha: content")
     for box, value, other, answer in (
         (strength, "100", beta, "100"),
         (strength, "0", beta, "1"),
@@ -102,28 +97,14 @@ def test_stop_keeps_the_picture_as_the_result(page: Page, tmp_path: Path) -> Non
     assert download(page, tmp_path).size == (512, 341)
 
 
-def test_closing_the_tab_ends_the_run(page: Page, counted: CountedRun) -> None:
-    choose_size(page, 512, "fine")
-    page.locator("#stylise-button").click()
-    wait_for_frames(page, 3)
+def test_closing_the_tab_ends_the_run(new_page: Page, counted: CountedRun) -> None:
+    choose_size(new_page, 512, "fine")
+    new_page.locator("#stylise-button").click()
+    wait_for_frames(new_page, 3)
     assert not counted.ended.is_set()
-    page.close()
+    new_page.close()
     assert counted.ended.wait(WAIT_MS / 1000)
     assert len(counted.events) < counted.events[0].steps / 2, "the run went on although its visitor had left"
-
-
-def test_a_newcomer_sees_two_pictures_one_slider_and_one_button(tab: Page, address: str) -> None:
-    tab.set_viewport_size(PHONE)
-    visit(tab, address)
-    expect(tab.locator("#strength input[type=range]")).to_be_visible()
-    tab.wait_for_timeout(500)
-    assert [slider.is_visible() for slider in tab.locator("input[type=range]").all()].count(True) == 1
-    for panel in ("size", "weights", "more-styles", "colour", "places", "advanced"):
-        expect(tab.locator(f"#{panel}")).to_be_visible()
-
-
-# An editor draws itself in every frame, which takes a core without a GPU: here four frames a second.
-FEW_FRAMES = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 250)"
 
 
 def brush(page: Page, editor: str, layer: str) -> None:
@@ -140,27 +121,28 @@ def brush(page: Page, editor: str, layer: str) -> None:
         page.mouse.move(left + 0.1 * box["width"], middle, steps=4)
         page.mouse.up()
         with contextlib.suppress(TookTooLongError):
-            page.wait_for_selector(f"{layer} img", timeout=1500)
+            page.wait_for_selector(f"{layer} img", timeout=4000)
 
 
-def test_brushes_say_where_and_what_counts_as_style(page: Page, tmp_path: Path) -> None:
+def test_brushes_say_where_and_what_counts_as_style(new_page: Page, tmp_path: Path) -> None:
     """The rest of the photo stays as it is. What is brushed on a style picture is forgotten with it."""
+    page = new_page
     choose_size(page, 192)
     unfold(page, "style-parts")
-    page.evaluate(FEW_FRAMES)
     page.locator("#show-recurring").click()
     brush(page, "#recurring", "#brushed-style")
     unfold(page, "places")
     page.locator("#brush-photo").click()
     brush(page, "#brush", "#painted-layer")
     photo = Image.open(examples.first_sight()[0]).convert("RGB").resize((192, 128), Image.Resampling.LANCZOS)
+    uploads: list[str] = []
+    page.on("request", lambda request: uploads.append(request.url) if "/upload" in request.url else None)
     for _ in range(2):  # the mask is kept for a second run
-        page.locator("#stylise-button").click()
-        expect(page.locator("#stop-button")).to_be_visible(timeout=WAIT_MS)
-        expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+        stylise(page)
         away = np.abs(pixels(page) - np.asarray(photo)).mean(axis=-1)
         assert away[:, 120:].mean() < 4, "the photo, as JPEG keeps it"
         assert away[60:68, 50:65].mean() > 12
+    assert uploads == [], "an editor sends its pictures at each message of a run"
     assert {"mask 1", "style mask 1"} <= recipe.read(download(page, tmp_path)).inputs.keys()
     page.get_by_role("button", name="woodcut").first.click()
     expect(page.locator("#brushed-style img")).to_have_count(0)
@@ -168,8 +150,7 @@ def test_brushes_say_where_and_what_counts_as_style(page: Page, tmp_path: Path) 
 
 def test_colours_and_file_format_change_after_the_run(page: Page, tmp_path: Path) -> None:
     choose_size(page, 128)
-    page.locator("#stylise-button").click()
-    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    stylise(page)
     painted = pixels(page)
     unfold(page, "colour")
     before = picture_source(page)
@@ -186,9 +167,10 @@ def test_colours_and_file_format_change_after_the_run(page: Page, tmp_path: Path
     amount.press("Enter")
     expect(page.locator("#picture img")).not_to_have_attribute("src", before, timeout=2000)
     assert np.abs(pixels(page) - painted).mean() < 1
-    for name, format in (("WebP", "WEBP"), ("JPEG", "JPEG")):
+    amount.fill("1")
+    for name, format in (("WebP", "WEBP"), ("JPEG", "JPEG"), ("PNG", "PNG")):
         page.get_by_label("File format").click()
-        page.get_by_role("option", name=name).click()
+        page.get_by_role("option", name=name, exact=True).click()
         page.wait_for_timeout(700)
         assert download(page, tmp_path).format == format
 
@@ -197,7 +179,7 @@ def test_texture_and_content_alone_are_one_click(page: Page) -> None:
     choose_size(page, 128)
     for button, cost in (("texture", "style"), ("rebuild", "content")):
         page.locator(f"#{button}").click()
-        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#stop-button")).to_be_visible(timeout=WAIT_MS)
         expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
         alpha = page.get_by_label("number input for alpha: content").input_value()
         beta = page.get_by_label("number input for beta: style").input_value()
@@ -206,9 +188,7 @@ def test_texture_and_content_alone_are_one_click(page: Page) -> None:
 
 def test_curve_compare_time_lapse_continue_and_bigger_follow_a_run(page: Page) -> None:
     choose_size(page, 128)
-    expect(page.locator("#go-on")).to_be_disabled()
-    page.locator("#stylise-button").click()
-    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
+    stylise(page)
     lines = page.locator("#curve g.plot_marks path[stroke]")  # without the marks of the levels
     expect(lines).to_have_count(8)
     points = [line.get_attribute("d").count("L") + 1 for line in lines.all()]
@@ -224,41 +204,24 @@ def test_curve_compare_time_lapse_continue_and_bigger_follow_a_run(page: Page) -
     page.get_by_role("tab", name="Picture").click()
     for button, size in (("go-on", "128 x 85 px"), ("bigger", "256 x 170 px")):
         page.locator(f"#{button}").click()
-        expect(page.locator("#stop-button")).to_be_visible()
+        expect(page.locator("#stop-button")).to_be_visible(timeout=WAIT_MS)
         expect(page.locator("#status")).to_contain_text(f"Finished: {size}", timeout=WAIT_MS)
 
 
 def test_dropping_our_png_sets_the_controls(page: Page, tmp_path: Path) -> None:
     choose_size(page, 128)
-    beta = page.get_by_label("number input for beta: style")
-    beta.fill("31.6")
-    beta.press("Enter")
-    page.locator("#stylise-button").click()
-    expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
-    expect(page.locator("#download")).to_be_enabled(timeout=WAIT_MS)
-    with page.expect_download() as started:
-        page.locator("#download").click()
-    path = tmp_path / "ours.png"
-    started.value.save_as(path)
-    page.reload()
-    expect(page.get_by_label("number input for beta: style")).to_have_value("10", timeout=WAIT_MS)
+    fill(page, "beta: style", "31.6")
+    stylise(page)
+    download(page, tmp_path)
+    choose_size(page, 160)
+    page.locator("#presets").get_by_role("button", name="Subtle").click()
+    expect(page.get_by_label("number input for beta: style")).to_have_value("3", timeout=WAIT_MS)
     unfold(page, "recipe")
-    page.locator("#recipe input[type=file]").set_input_files(path)
-    expect(page.locator("#status")).to_contain_text("Settings restored", timeout=WAIT_MS)
+    page.locator("#recipe input[type=file]").set_input_files(tmp_path / "chelsea_impasto.png")
+    finished(page, "Settings restored")
     expect(page.get_by_label("number input for beta: style")).to_have_value("31.6")
     expect(page.get_by_label("number input for Strength")).to_have_value("75")
-    unfold(page, "size")
     expect(page.get_by_label("number input for Size")).to_have_value("128")
-
-
-def test_a_link_sets_the_controls_and_bad_values_in_it_get_a_notice(tab: Page, address: str) -> None:
-    visit(tab, f"{address}?beta=31.6&size=99999&style_layers=relu1_1:0.7")
-    status = tab.locator("#status")
-    expect(status).to_contain_text("Settings taken from the address. size in the address is ignored", timeout=WAIT_MS)
-    expect(tab.get_by_label("number input for beta: style")).to_have_value("31.6")
-    expect(tab.get_by_label("number input for Strength")).to_have_value("75")
-    expect(tab.get_by_label("number input for lambda relu1_1")).to_have_value("0.7")
-    expect(tab.get_by_label("number input for lambda relu2_1")).to_have_value("0")
 
 
 def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +245,11 @@ def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monk
     page.locator("#stylise-button").click()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
     assert asked[0].style_layers["relu1_2"] == 0.5
+    cell.dblclick()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("0")
+    page.keyboard.press("Enter")
+    expect(cell).not_to_contain_text("5")
 
 
 def test_a_broken_upload_ends_in_a_sentence_and_loses_nothing(page: Page, tmp_path: Path) -> None:
@@ -298,23 +266,7 @@ def test_a_broken_upload_ends_in_a_sentence_and_loses_nothing(page: Page, tmp_pa
     assert "Traceback" not in page.content()
 
 
-def test_a_phone_needs_no_sideways_scrolling(tab: Page, address: str) -> None:
-    tab.set_viewport_size(PHONE)
-    tab.emulate_media(color_scheme="dark")
-    tab.goto(address)
-    expect(tab.locator("#curve g.plot_marks path").first).to_be_visible(timeout=WAIT_MS)
-    assert tab.evaluate("document.documentElement.scrollWidth") == 390
-    tops = [tab.locator(part).bounding_box()["y"] for part in ("#stylise-button", "#picture", "#curve", "#weights")]
-    assert tops == sorted(tops), "button, picture, curve, then the folded panels"
-    expect(tab.locator("#weights input[type=range]").first).not_to_be_visible()
-
-
-def test_the_page_loads_nothing_from_elsewhere(browser, address: str) -> None:
-    page = browser.new_page()
-    hosts = set()
-    page.on("request", lambda request: hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
-    page.goto(address)
-    expect(page.locator("#stylise-button")).to_be_visible(timeout=WAIT_MS)
-    page.wait_for_timeout(1000)
-    assert hosts - {""} == {address.split("/")[2]}
-    page.close()
+def test_the_page_loads_nothing_from_elsewhere(kept: KeptPage, page: Page, address: str) -> None:
+    """Nor has it for any test before this one."""
+    stylise(page)
+    assert kept.hosts - {""} == {address.split("/")[2]}

@@ -58,6 +58,16 @@ def check_wide(page: Page) -> None:
         assert {name: share for name, share in page.evaluate(EMPTY).items() if share > 0.34} == {}, size
 
 
+def test_the_page_opens_with_a_finished_example(opened: Page) -> None:
+    for picture in ("#photo-input img", "#style-input img", "#picture img"):
+        expect(opened.locator(picture)).to_be_visible()
+        assert opened.locator(picture).evaluate("img => img.complete && img.naturalWidth") > 100
+    expect(opened.locator("#curve g.plot_marks path")).to_have_count(11)  # three for the levels
+    expect(opened.locator("#curve .levels span")).to_have_text(["128 px", "256 px", "512 px"])
+    expect(opened.locator("#go-on")).to_be_disabled()
+    expect(opened.locator("#visit")).to_have_count(0)
+
+
 def test_all_that_a_run_needs_is_on_the_first_screen(opened: Page) -> None:
     check_wide(opened)
     resize(opened, PHONE_SIZE)
@@ -77,8 +87,31 @@ def test_the_picture_stays_in_sight_beside_the_panels(opened: Page) -> None:
             assert 0 <= box["y"] <= box["y"] + box["height"] <= size[1], part
 
 
+def test_nothing_jumps_when_results_arrive(opened: Page) -> None:
+    resize(opened, WIDE_SIZES[1])
+    choose_size(opened, 128)
+    opened.evaluate("() => scrollTo(0, 0)")  # the size is further down than the button that is clicked
+    places = ("#picture", "#take-away", "#curve", "#series", "#stylise", "#panels")
+
+    def tops() -> list[float]:
+        return [opened.locator(place).bounding_box()["y"] for place in places]
+
+    before = tops()
+    opened.locator("#stylise-button").click()
+    expect(opened.locator("#stop-button")).to_be_visible(timeout=WAIT_MS)
+    opened.wait_for_timeout(500)
+    during = tops()
+    finished(opened)
+    expect(opened.locator("#visit .thumbnail-item").first).to_be_visible(timeout=WAIT_MS)
+    opened.wait_for_timeout(500)
+    assert during == pytest.approx(before, abs=1)
+    assert tops() == pytest.approx(before, abs=1)
+
+
 def test_a_finished_picture_and_its_buttons_are_on_the_screen(opened: Page) -> None:
     resize(opened, PHONE_SIZE)
+    pictures = opened.locator("#visit .thumbnail-item")
+    before = pictures.count()
     choose_size(opened, 128)
     opened.evaluate("() => scrollTo(0, 0)")
     opened.locator("#stylise-button").click()
@@ -87,5 +120,5 @@ def test_a_finished_picture_and_its_buttons_are_on_the_screen(opened: Page) -> N
     for part in ("#stop-button", "#picture", "#status"):
         expect(opened.locator(part)).to_be_in_viewport(ratio=0.99)
     finished(opened)
-    expect(opened.locator("#visit .thumbnail-item")).to_have_count(1, timeout=WAIT_MS)
+    expect(pictures).to_have_count(before + 1, timeout=WAIT_MS)
     check_wide(opened)

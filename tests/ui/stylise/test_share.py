@@ -137,3 +137,17 @@ def test_a_link_names_the_examples_and_says_what_it_leaves_out(tmp_path: Path) -
     assert made["status"] == "The link holds the settings. Send the style with it: a link holds no pictures."
     forged = share.from_address(SimpleNamespace(query_params={"photo": "../../etc/passwd"}))
     assert forged == {}
+
+
+@pytest.mark.parametrize("written", ["much", "101", "-1", "nan"])
+def test_strength_that_is_none_gets_a_notice(written: str) -> None:
+    updates = share.from_address(SimpleNamespace(query_params={"strength": written}))
+    assert f"strength in the address is ignored: '{written}' is no number from 0 to 100." in updates["status"]
+    assert updates["strength"] == 50
+
+
+def test_strength_in_an_address_sets_beta_unless_beta_is_there() -> None:
+    assert share.from_address(SimpleNamespace(query_params={"strength": "75"}))["beta"] == 31.6
+    updates = share.from_address(SimpleNamespace(query_params={"strength": "75", "beta": "3"}))
+    assert updates["beta"] == 3
+    assert "strength in the address is ignored: beta is there, too." in updates["status"]
