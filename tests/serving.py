@@ -18,6 +18,8 @@ import nst
 from nst.ui.stylise import handlers
 
 ROOT = Path(__file__).resolve().parents[1]
+# One for many requests, because a new one reads all certificates in 40 ms. Each request has a connection of its own.
+VISITOR = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def serve(folder: Path, root: Path = ROOT, log: int | None = None, **more: str) -> tuple[subprocess.Popen, str]:
@@ -40,7 +42,7 @@ def serve(folder: Path, root: Path = ROOT, log: int | None = None, **more: str) 
     for _ in range(600):
         assert server.poll() is None, "the program has ended"
         try:
-            httpx.get(address)
+            VISITOR.get(address)
             return server, address
         except httpx.TransportError:
             time.sleep(0.1)

@@ -434,6 +434,7 @@ def test_missing_weights_give_their_command_and_two(folder: Path, monkeypatch, c
 def test_help_names_every_layer_option_and_default(folder: Path, capsys) -> None:
     assert run_exactly("--help") == 0
     text = capsys.readouterr().out
+    assert "nst page --help" in text
     assert all(option in text for arguments, _ in OPTIONS.values() for option in arguments[:1])
 
 

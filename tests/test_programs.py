@@ -1,42 +1,19 @@
 """Properties that need a new process: the command line, effects of importing, and a fork."""
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from nst import openmp
 from tests.images.files import flat, heic
 from tests.test_architecture import ROOT, SOURCES, floor_of, module_of, room_of
 from tests.test_command_line import QUICK, assert_one_line
-
-
-def test_real_process_says_one_line_and_ends_with_two(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "nst", "missing.png", "style.png", "-o", "out.png"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert_one_line(done.stderr)
-    assert done.stdout == ""
-
-
-def test_heic_is_optional_and_registered_on_first_use_only(tmp_path: Path) -> None:
-    path = heic(tmp_path, flat("RGB", (200, 120, 30)))
-    program = f"""
-import sys
-import nst.images.pictures
-from PIL import Image
-assert "pillow_heif" not in sys.modules
-assert "HEIF" not in Image.OPEN
-sys.modules["pillow_heif"] = None
-nst.images.pictures.load({str(path)!r}, "photo")
-"""
-    end = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert end.stderr.endswith("ValueError: the photo is not a picture this program reads; save it as PNG or JPEG\n")
-
 
 NEED_OTHER_PACKAGES = {"nst.features.triton_pool", "nst.batch.ray_workers"}  # Triton, Ray
 
@@ -54,27 +31,40 @@ class Watched(dict):
         assert not key.startswith(("NST_", "SPACES_", "SPACE_")), key + " was read"
         return dict.get(self, key, default)
 usual, os.environ = os.environ, Watched(os.environ)
-for name in sys.argv[1:]:
+photo, *names = sys.argv[1:]
+for name in names:
     importlib.import_module(name)
+os.environ = usual
+from PIL import Image
+assert "pillow_heif" not in sys.modules
+assert "HEIF" not in Image.OPEN
+sys.modules["pillow_heif"] = None
+try:
+    sys.modules["nst.images.pictures"].load(photo, "photo")
+except ValueError as error:
+    print(error)
 """
 
 
-def test_importing_the_engine_asks_no_device_and_reads_no_setting() -> None:
-    """Only the page may read variables when it is imported: they are set when the program starts."""
+def test_importing_the_engine_asks_no_device_and_reads_no_setting_and_heic_waits_for_its_use(tmp_path: Path) -> None:
+    """Only the page may read variables when it is imported: they are set when the program starts. HEIC is optional."""
     engine = [
         name for name in map(module_of, SOURCES) if floor_of(room_of(name)) <= 7 and name not in NEED_OTHER_PACKAGES
     ]
     assert len(engine) > 40
-    done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *engine], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-c", IMPORT_ALL, heic(tmp_path, flat("RGB", (200, 120, 30))), *engine]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == "the photo is not a picture this program reads; save it as PNG or JPEG\n"
 
 
-# Prints how long threads may spin at the moment when torch would be loaded, and ends there.
+# Prints how long threads may spin at the moment when torch would be loaded, and ends there. The page loads gradio
+# before torch; it ends there, because to load gradio takes 3 s.
 AT_TORCH = """
 import importlib.abc, os, runpy, sys
 class Torch(importlib.abc.MetaPathFinder):
     def find_spec(self, name, *_):
-        if name == "torch":
+        if name in ("torch", "gradio"):
             print(os.environ.get("GOMP_SPINCOUNT"), flush=True)
             os._exit(0)
 sys.meta_path.insert(0, Torch())
@@ -149,34 +139,74 @@ def test_forked_process_does_not_wait_for_the_other_s_threads() -> None:
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK]).returncode == 42
 
 
-STREAMS = {
-    "cannot print the name": "PYTHONIOENCODING=ascii:strict {command}",
-    "everything closed": "{command} <&- >&- 2>&-",
-    "full": "{command} >/dev/full 2>/dev/full",
+LOADED_ONCE = """
+import gc, json, os, runpy, sys
+import nst.command_line
+
+gc.freeze()  # else each fork looks through all that is loaded when it ends
+codes = {{}}
+for case, prepare in {cases!r}.items():
+    child = os.fork()
+    if not child:
+        os.chdir(case)
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY), number)
+        exec(prepare)
+        sys.argv[1:] = {arguments!r}
+        runpy.run_module("nst", run_name="__main__")
+    codes[case] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps(codes))
+"""
+CASES = {
+    "cannot print the name": "sys.stdout.reconfigure(encoding='ascii', errors='strict')",  # as PYTHONIOENCODING does
+    "full": "full = os.open('/dev/full', os.O_WRONLY); os.dup2(full, 1); os.dup2(full, 2)",
+    "broken pipe": "reading, writing = os.pipe(); os.close(reading); os.dup2(writing, 1); os.dup2(writing, 2)",
+    "no photo": "os.remove('photo.png')",
 }
+ARGUMENTS = ["photo.png", "style.png", "-o", "\u7ed3\u679c.png", "--device", "cpu", *QUICK]
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a fork, a shell and /dev/full")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a shell and /dev/full")
-@pytest.mark.parametrize("case", STREAMS)
-def test_picture_is_painted_whatever_the_streams_are(case: str, folder: Path) -> None:
-    command = f"{sys.executable} -m nst photo.png style.png -o '\u7ed3\u679c.png' --device cpu " + " ".join(QUICK)
-    done = subprocess.run(
-        ["sh", "-c", STREAMS[case].format(command=command)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory, photo: Image.Image, style: Image.Image) -> tuple[Path, dict]:
+    """The folder in which each case has one, and exit codes of `nst` by case, run in forks of one process.
+
+    They end as other processes do. To load torch takes most of the time of a process that paints a small picture.
+    """
+    place = tmp_path_factory.mktemp("cases")
+    for case in CASES:
+        (place / case).mkdir()
+        photo.save(place / case / "photo.png")
+        style.save(place / case / "style.png")
+    command = [sys.executable, "-W", "ignore", "-c", LOADED_ONCE.format(cases=CASES, arguments=ARGUMENTS)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert b"Exception" not in done.stderr
+    return place, json.loads(done.stdout)
+
+
+@LINUX
+@pytest.mark.parametrize("case", ["cannot print the name", "full", "broken pipe"])
+def test_picture_is_painted_whatever_the_streams_are(case: str, ended: tuple[Path, dict]) -> None:
+    folder, codes = ended
+    complaints = (folder / case / "err").read_text()
+    assert codes[case] == 0, complaints
+    assert "Exception" not in complaints
+    assert (folder / case / "\u7ed3\u679c.png").exists()
+
+
+@LINUX
+def test_the_process_says_one_line_and_ends_with_two(ended: tuple[Path, dict]) -> None:
+    folder, codes = ended
+    assert codes["no photo"] == 2
+    assert_one_line((folder / "no photo" / "err").read_text())
+    assert (folder / "no photo" / "out").read_text() == ""
+
+
+@LINUX
+def test_picture_is_painted_when_all_streams_are_closed(folder: Path) -> None:
+    """From the start of the process, so that Python has no streams at all."""
+    command = shlex.join([sys.executable, "-m", "nst", *ARGUMENTS]) + " <&- >&- 2>&-"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(["sh", "-c", command], env=environment, timeout=100).returncode == 0
     assert (folder / "\u7ed3\u679c.png").exists()
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a closed pipe is a signal elsewhere")
-def test_broken_pipe_ends_with_the_picture_and_0(folder: Path) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-m", "nst", "photo.png", "style.png", "-o", "out.png", "--device", "cpu", *QUICK],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=writing, stderr=writing, timeout=100,
-    )  # fmt: skip
-    os.close(writing)
-    assert done.returncode == 0
-    assert (folder / "out.png").exists()

@@ -27,19 +27,19 @@ def censuses(runs: int, every: int = EVERY) -> Iterator[Row]:
     with served(**many, NST_MAX_SIZE="256") as (address, pid):
         first: Row = {}
         for done in range(every, runs + 1, every):
-            _visit(address, every)
+            visit(address, every)
             time.sleep(SETTLE_S)
             row = {"runs": done, **census(pid)}
             first = first or row
             yield {**row, "grown": row["resident_mib"] / first["resident_mib"] - 1}
 
 
-def _visit(address: str, runs: int) -> None:
+def visit(address: str, runs: int, size: int = 128) -> None:
     """Do `runs` runs as one visitor, one after another."""
     from gradio_client import Client, handle_file
 
     client = Client(address, verbose=False)
-    inputs = {"photo": handle_file(PHOTO), "style": handle_file(STYLE), "size": 128, "api_name": "/stylise"}
+    inputs = {"photo": handle_file(PHOTO), "style": handle_file(STYLE), "size": size, "api_name": "/stylise"}
     for number in range(1, runs + 1):
         job = client.submit(**inputs, quality="draft", max_seconds=LONGEST_S)
         if number % ABANDONED:

@@ -22,7 +22,7 @@ from nst.ui.server.limits import page_limits
 from nst.ui.stylise import handlers
 from nst.ui.stylise.form import PICTURES, run_request
 from nst.ui.stylise.handlers import PARAMETERS
-from tests.serving import usual_values
+from tests.serving import VISITOR, usual_values
 
 HERE = {"127.0.0.1", "localhost", "::1", None}
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,7 +40,7 @@ def given(address: str) -> dict[str, object]:
     """Parameters that are all legal, with uploaded pictures."""
     photo, style, _, _ = examples.first_sight()
     files = [("files", (Path(path).name, Path(path).read_bytes())) for path in (photo, style)]
-    paths = httpx.post(f"{address}gradio_api/upload", files=files).json()
+    paths = VISITOR.post(f"{address}gradio_api/upload", files=files).json()
     return usual_values(*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths))
 
 
@@ -60,12 +60,12 @@ def dry(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def answer(address: str, values: dict[str, object], endpoint: str = "stylise", route: str = "call") -> str:
     """The server's answer to a raw call with these values, JSON or not."""
     body = json.dumps({"data": [values[name] for name in PARAMETERS]})
-    sent = httpx.post(
+    sent = VISITOR.post(
         f"{address}gradio_api/{route}/{endpoint}", content=body, headers={"Content-Type": "application/json"}
     )
     if sent.status_code != 200 or "event_id" not in sent.json():
         return f"event: error {sent.status_code} {sent.text}"
-    return httpx.get(f"{address}gradio_api/{route}/{endpoint}/{sent.json()['event_id']}", timeout=60).text
+    return VISITOR.get(f"{address}gradio_api/{route}/{endpoint}/{sent.json()['event_id']}").text
 
 
 def leaks(text: str) -> bool:
@@ -201,7 +201,7 @@ def test_uploads_are_handled_for_uploaded_files_only(address: str, tmp_path: Pat
     """The file whose settings are restored, and the pictures that are shown instead of what a browser cannot show."""
     picture = tmp_path / "secret.png"
     Image.new("RGB", (20, 20)).save(picture)
-    config = httpx.get(f"{address}config").json()
+    config = VISITOR.get(f"{address}config").json()
     handlers_of_uploads = [
         item["id"] for item in config["dependencies"] if item["targets"] and item["targets"][0][1] == "upload"
     ]
@@ -209,7 +209,7 @@ def test_uploads_are_handled_for_uploaded_files_only(address: str, tmp_path: Pat
     named = ({"path": str(picture), "meta": {"_type": "gradio.FileData"}}, {"path": str(picture)}, str(picture))
     for handler, sent in itertools.product(handlers_of_uploads, named):
         body = {"data": [sent], "fn_index": handler, "session_hash": "a"}
-        text = httpx.post(f"{address}gradio_api/run/predict", json=body).text
+        text = VISITOR.post(f"{address}gradio_api/run/predict", json=body).text
         assert "holds no recipe" not in text, "the server opened a file that the visitor only named"
         assert '"error"' in text
         assert not leaks(text)

@@ -45,11 +45,11 @@ def test_a_picture_is_painted_for_an_assistant(address: str) -> None:
     photo = io.BytesIO()
     Image.linear_gradient("L").resize((160, 120)).save(photo, "PNG")
     sent = f"data:image/png;base64,{base64.b64encode(photo.getvalue()).decode()}"
-    given = {"photo": sent, "size": 128, "quality": "draft"}
+    given = {"photo": sent, "size": 64, "quality": "draft"}
     answer = in_session(address, lambda session: session.call_tool("repaint", given))
     assert not answer.isError, answer.content
     (content,) = [content for content in answer.content if content.type == "image"]
-    assert Image.open(io.BytesIO(base64.b64decode(content.data))).size == (128, 96)
+    assert Image.open(io.BytesIO(base64.b64decode(content.data))).size == (64, 48)
 
 
 def test_an_assistant_is_told_what_was_wrong(address: str) -> None:
