@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 
+TRIES = 20  # to remove a folder
 TERMINATED = 128 + signal.SIGTERM  # exit status after a signal, by the convention of shells
 
 
@@ -21,8 +22,12 @@ def keep_apart() -> str:
     owner = os.getpid()
 
     def remove() -> None:
-        if os.getpid() == owner:  # a forked child must not remove it
+        if os.getpid() != owner:  # a forked child must not remove it
+            return
+        for _ in range(TRIES):  # a thread that still computes may write a frame meanwhile
             shutil.rmtree(folder, ignore_errors=True)
+            if not os.path.exists(folder):
+                return
 
     def leave(*_: object) -> None:
         remove()

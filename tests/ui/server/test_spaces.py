@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,16 +114,39 @@ def test_without_the_package_or_a_pool_handlers_are_unchanged(monkeypatch: pytes
     assert zerogpu.on_zerogpu(handlers.paint) is handlers.paint
 
 
-def test_a_forked_process_leaves_the_folder_to_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Callable[[], None]]:
+    """The folder of this process, and what removes it at exit."""
     at_exit = []
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(files.tempfile, "tempdir", None)  # `keep_apart` sets it
     monkeypatch.setattr(files.atexit, "register", at_exit.append)
     monkeypatch.setattr(files.signal, "signal", lambda *_: None)
-    folder, (remove,), owner = Path(files.keep_apart()), at_exit, os.getpid()
+    folder = Path(files.keep_apart())
+    (remove,) = at_exit
+    return folder, remove
+
+
+def test_a_forked_process_leaves_the_folder_to_its_owner(kept_apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, remove = kept_apart
+    owner = os.getpid()
     monkeypatch.setattr(files.os, "getpid", lambda: owner + 1)
     remove()
     assert folder.is_dir()
     monkeypatch.setattr(files.os, "getpid", lambda: owner)
+    remove()
+    assert not folder.exists()
+
+
+def test_a_frame_that_a_run_writes_meanwhile_is_removed_too(kept_apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, remove = kept_apart
+    usual, frames = files.shutil.rmtree, ["first", "second"]
+
+    def rmtree(path: str, **how: object) -> None:
+        usual(path, **how)
+        if frames:
+            (folder / frames.pop()).mkdir(parents=True)
+
+    monkeypatch.setattr(files.shutil, "rmtree", rmtree)
     remove()
     assert not folder.exists()
