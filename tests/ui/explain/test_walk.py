@@ -12,7 +12,7 @@ from nst.explain import channels
 from nst.explain.look import Look, look_at
 from nst.ui.explain import views
 from nst.ui.server import examples
-from tests.browsing import PHONE, WAIT_MS, WIDE, visit
+from tests.browsing import PHONE, WAIT_MS, visit
 
 K, M = views.first_pair()
 LAYER = views.FIRST_LAYER
@@ -126,11 +126,11 @@ def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(page: Page, look:
     expect(page.locator("#steps")).to_have_attribute("aria-busy", "false")
 
 
-def test_every_step_opens_filled_and_fits(page: Page) -> None:
+def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
     """On a phone in the dark: nothing is empty, nothing is wider than the screen, and axe finds nothing serious."""
-    page.set_viewport_size(PHONE)
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    page.wait_for_timeout(500)  # what a script draws is drawn again
+    context = browser.new_context(viewport=PHONE, color_scheme="dark", has_touch=True, reduced_motion="reduce")
+    page = context.new_page()
+    visit(page, address)
     filled = {
         "channels": "#view-channel .readout b", "pair": "#view-pair .sum b", "matrix": "#view-matrix .tile.here",
         "cost": "#view-cost .costs b", "know": "#textures img", "try": "#view-toy .toy-matrix span",
@@ -158,7 +158,7 @@ def test_every_step_opens_filled_and_fits(page: Page) -> None:
     page.locator("#try-guess-button").click()
     page.locator("#view-guess .card button").first.click()
     expect(page.locator("#view-guess .answer").first).to_contain_text("picture 1 is")
-    page.set_viewport_size(WIDE)
+    context.close()
 
 
 def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(page: Page) -> None:

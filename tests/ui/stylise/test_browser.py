@@ -224,8 +224,10 @@ def test_dropping_our_png_sets_the_controls(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_label("number input for Size")).to_have_value("128")
 
 
-def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_any_layer_takes_part_once_it_has_a_number_in_the_table(
+    new_page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, asked = new_page, []
     real_events = handlers.stylise_events
 
     def noted(*arguments: object, **options: object) -> Iterator[object]:
@@ -245,11 +247,6 @@ def test_any_layer_takes_part_once_it_has_a_number_in_the_table(page: Page, monk
     page.locator("#stylise-button").click()
     expect(page.locator("#status")).to_contain_text("Finished", timeout=WAIT_MS)
     assert asked[0].style_layers["relu1_2"] == 0.5
-    cell.dblclick()
-    page.keyboard.press("Control+A")
-    page.keyboard.type("0")
-    page.keyboard.press("Enter")
-    expect(cell).not_to_contain_text("5")
 
 
 def test_a_broken_upload_ends_in_a_sentence_and_loses_nothing(page: Page, tmp_path: Path) -> None:

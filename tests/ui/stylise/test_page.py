@@ -332,10 +332,10 @@ def test_who_wants_nothing_to_move_sees_stills(page: Page) -> None:
     assert longest_s < 100
 
 
-def test_a_slow_connection_skips_stale_frames_and_ends_with_the_last(page: Page, unhurried: None) -> None:
-    choose_size(page, 256, "balanced")
+def test_a_slow_connection_skips_stale_frames_and_ends_with_the_last(page: Page) -> None:
+    choose_size(page, 384, "balanced")
     page.wait_for_timeout(1500)
-    slow = {"offline": False, "latency": 150, "downloadThroughput": 12_000, "uploadThroughput": 60_000}
+    slow = {"offline": False, "latency": 150, "downloadThroughput": 20_000, "uploadThroughput": 60_000}
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
     network.send("Network.emulateNetworkConditions", slow)
@@ -354,6 +354,5 @@ def test_a_slow_connection_skips_stale_frames_and_ends_with_the_last(page: Page,
     )
     page.wait_for_timeout(200)
     network.detach()  # which ends the emulation
-    print(len(loaded), len(asked))
     assert last in loaded
     assert 2 <= len(loaded) < len(asked)
