@@ -47,10 +47,10 @@ class KeptPage:
         self.hosts: set[str] = set()
 
     def start_over(self) -> Page:
-        """Opens the page if it is not open, else brings back what it opens with, as a visitor would.
+        """Open the page if it is not open, else bring back what it opens with, as a visitor would.
 
-        The size, the panels that are open, the tab of the Options' grid and the pictures of the visit stay. Whoever
-        changes another setting than the cards do puts it back.
+        The size, the panels that are open, the values of Options and the pictures of the visit stay. A test that changes
+        a setting which the card Classic does not set puts it back.
         """
         if self.page is None:
             self.page = self.window.new_page()
