@@ -49,8 +49,8 @@ class KeptPage:
     def start_over(self) -> Page:
         """Open the page if it is not open, else bring back what it opens with, as a visitor would.
 
-        The size, the panels that are open, the values of Options and the pictures of the visit stay. A test that changes
-        a setting which the card Classic does not set puts it back.
+        The size, the panels that are open, the values of Options and the pictures of the visit stay. A test that
+        changes a setting which the card Classic does not set puts it back.
         """
         if self.page is None:
             self.page = self.window.new_page()
