@@ -217,6 +217,15 @@ def new_page(tab: Page, address: str) -> Page:
     return tab
 
 
+@pytest.fixture(scope="module")
+def opened(window: BrowserContext, address: str) -> Iterator[Page]:
+    """Our page, opened once for a file's tests of another tab: in the shared one, two controls would have one name."""
+    page = window.new_page()
+    visit(page, address)
+    yield page
+    page.close()
+
+
 @pytest.fixture(scope="session")
 def kept(window: BrowserContext, address: str) -> Iterator[KeptPage]:
     """Our page, which the tests of a process share: to open it takes longer than most of what they do."""

@@ -9,25 +9,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from nst.film.clip import open_clip
 from nst.film.painting import Painted
 from nst.ui.clip import handlers
-from tests.browsing import PHONE, WAIT_MS, visit
+from tests.browsing import PHONE, WAIT_MS
 from tests.film.clips import video
 
 SIZE = (128, 96)
 FRAMES = 6
-
-
-@pytest.fixture(scope="module")
-def page(window: BrowserContext, address: str) -> Iterator[Page]:
-    """Our page, opened once for the tests of this file. The shared one would have two controls of many names then."""
-    page = window.new_page()
-    visit(page, address)
-    yield page
-    page.close()
 
 
 @pytest.fixture
@@ -76,29 +67,29 @@ def film_of(page: Page, folder: Path) -> Path:
     return folder / started.value.suggested_filename
 
 
-def test_a_clip_is_painted_seen_and_downloaded(page: Page, clip: Path, tmp_path: Path) -> None:
-    open_tab(page, clip)
-    page.locator("#clip-paint").click()
-    expect(page.locator("#clip-frame img")).to_be_visible(timeout=WAIT_MS)
-    status = page.locator("#clip-status")
+def test_a_clip_is_painted_seen_and_downloaded(opened: Page, clip: Path, tmp_path: Path) -> None:
+    open_tab(opened, clip)
+    opened.locator("#clip-paint").click()
+    expect(opened.locator("#clip-frame img")).to_be_visible(timeout=WAIT_MS)
+    status = opened.locator("#clip-status")
     expect(status).to_contain_text(re.compile(f"Frame . of {FRAMES}"), timeout=WAIT_MS)
     expect(status).to_contain_text(f"Finished: {FRAMES} frames, 128 x 96 px", timeout=WAIT_MS)
-    player = page.locator("#clip-film video")
+    player = opened.locator("#clip-film video")
     expect(player).to_have_attribute("src", re.compile(r"film\.mp4$"), timeout=WAIT_MS)
-    page.wait_for_function("() => document.querySelector('#clip-film video').videoWidth === 128")
-    expect(page.locator("#clip-stop")).to_be_hidden()
-    film = open_clip(film_of(page, tmp_path))
+    opened.wait_for_function("() => document.querySelector('#clip-film video').videoWidth === 128")
+    expect(opened.locator("#clip-stop")).to_be_hidden()
+    film = open_clip(film_of(opened, tmp_path))
     assert (film.width, film.height, film.count, film.sound) == (*SIZE, FRAMES, True)
 
 
-def test_stop_keeps_the_film_so_far(page: Page, clip: Path, tmp_path: Path, slow: None) -> None:
-    page.set_viewport_size(PHONE)
-    open_tab(page, clip)
-    page.locator("#clip-paint").click()
-    status = page.locator("#clip-status")
+def test_stop_keeps_the_film_so_far(opened: Page, clip: Path, tmp_path: Path, slow: None) -> None:
+    opened.set_viewport_size(PHONE)
+    open_tab(opened, clip)
+    opened.locator("#clip-paint").click()
+    status = opened.locator("#clip-status")
     expect(status).to_contain_text(f"Frame 2 of {FRAMES} is painted", timeout=WAIT_MS)
-    page.locator("#clip-stop").click()
+    opened.locator("#clip-stop").click()
     expect(status).to_contain_text(f"of {FRAMES} frames, 128 x 96 px: the film so far.", timeout=WAIT_MS)
-    expect(page.locator("#clip-paint")).to_be_visible()
-    assert 2 <= open_clip(film_of(page, tmp_path)).count < FRAMES
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off"
+    expect(opened.locator("#clip-paint")).to_be_visible()
+    assert 2 <= open_clip(film_of(opened, tmp_path)).count < FRAMES
+    assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from nst.explain import channels
 from nst.explain.look import Look, look_at
@@ -25,15 +23,6 @@ def look() -> Look:
     return look_at(examples.first_sight()[1])
 
 
-@pytest.fixture(scope="module")
-def page(window: BrowserContext, address: str) -> Iterator[Page]:
-    """Our page, opened once for the tests of this file. The shared one would have two controls of many names then."""
-    page = window.new_page()
-    visit(page, address)
-    yield page
-    page.close()
-
-
 def open_step(page: Page, step: str) -> None:
     page.locator("#style-tab-button").click()
     page.locator(f"#step-{step}-button").click()
@@ -50,39 +39,39 @@ def point_at(page: Page, look: Look, row: int, column: int, stack: int = 0, view
     page.mouse.move(x, y)
 
 
-def test_numbers_under_the_pointer_are_the_engines(page: Page, look: Look) -> None:
-    open_step(page, "pair")
-    expect(page.locator("#view-pair .readout b").first).to_be_visible(timeout=WAIT_MS)
-    page.wait_for_timeout(500)
+def test_numbers_under_the_pointer_are_the_engines(opened: Page, look: Look) -> None:
+    open_step(opened, "pair")
+    expect(opened.locator("#view-pair .readout b").first).to_be_visible(timeout=WAIT_MS)
+    opened.wait_for_timeout(500)
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "heartbeat" not in request.url else None)
+    opened.on("request", lambda request: asked.append(request.url) if "heartbeat" not in request.url else None)
     block = look.block(LAYER)
     a, b = (block[0, channel].double().numpy() for channel in (K, M))
-    page.locator("#view-pair .face").first.scroll_into_view_if_needed()
+    opened.locator("#view-pair .face").first.scroll_into_view_if_needed()
     for stack, (row, column) in enumerate(((10, 20), (40, 33), (60, 90))):
-        point_at(page, look, row, column, stack)
-        assert shown(page, "k") == pytest.approx(a[row, column], abs=1e-4 * a.max())
-        assert shown(page, "m") == pytest.approx(b[row, column], abs=1e-4 * b.max())
+        point_at(opened, look, row, column, stack)
+        assert shown(opened, "k") == pytest.approx(a[row, column], abs=1e-4 * a.max())
+        assert shown(opened, "m") == pytest.approx(b[row, column], abs=1e-4 * b.max())
         product = a[row, column] * b[row, column]
-        assert shown(page, "product") == pytest.approx(product, abs=1e-4 * (a * b).max())
+        assert shown(opened, "product") == pytest.approx(product, abs=1e-4 * (a * b).max())
 
-    point_at(page, look, 20, 30)
-    page.mouse.down()
-    point_at(page, look, 50, 80)
-    page.mouse.up()
+    point_at(opened, look, 20, 30)
+    opened.mouse.down()
+    point_at(opened, look, 50, 80)
+    opened.mouse.up()
     partial = (a * b)[20:51, 30:81].sum()
-    assert shown(page, "partial") == pytest.approx(partial, rel=1e-3)
-    expect(page.locator("#view-pair .sum")).to_contain_text(f"{31 * 51} of {a.size} positions")
-    page.locator("#view-pair input[type=range]").focus()
-    page.keyboard.press("End")
-    assert shown(page, "partial") == pytest.approx(channels.matrix(block)[K, M], rel=1e-3)
+    assert shown(opened, "partial") == pytest.approx(partial, rel=1e-3)
+    expect(opened.locator("#view-pair .sum")).to_contain_text(f"{31 * 51} of {a.size} positions")
+    opened.locator("#view-pair input[type=range]").focus()
+    opened.keyboard.press("End")
+    assert shown(opened, "partial") == pytest.approx(channels.matrix(block)[K, M], rel=1e-3)
 
-    page.locator("#view-pair .face").first.focus()
-    point_at(page, look, 10, 20)
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Shift+ArrowRight")
-    assert shown(page, "k") == pytest.approx(a[11, 30], abs=1e-4 * a.max())
-    answer_s = page.evaluate(
+    opened.locator("#view-pair .face").first.focus()
+    point_at(opened, look, 10, 20)
+    opened.keyboard.press("ArrowDown")
+    opened.keyboard.press("Shift+ArrowRight")
+    assert shown(opened, "k") == pytest.approx(a[11, 30], abs=1e-4 * a.max())
+    answer_s = opened.evaluate(
         """() => {
             const face = document.querySelector("#view-pair .face"), box = face.getBoundingClientRect();
             const told = document.querySelector("#view-pair .readout"), begin = performance.now();
@@ -101,29 +90,29 @@ def test_numbers_under_the_pointer_are_the_engines(page: Page, look: Look) -> No
     assert asked == [], "no request per move"
 
 
-def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(page: Page, look: Look) -> None:
-    open_step(page, "matrix")
-    view = page.locator("#view-matrix")
+def test_a_cell_of_the_matrix_is_chosen_and_everything_follows(opened: Page, look: Look) -> None:
+    open_step(opened, "matrix")
+    view = opened.locator("#view-matrix")
     expect(view.locator(".choice[aria-pressed='true']")).to_have_text(f"{K} and {M}", timeout=WAIT_MS)
     entries = channels.matrix(look.block(LAYER))
-    assert shown(page, "entry", "matrix") == pytest.approx(entries[K, M], rel=1e-3)
+    assert shown(opened, "entry", "matrix") == pytest.approx(entries[K, M], rel=1e-3)
     view.locator(".tile").nth(3).click()
     expect(view.locator("figcaption").first).not_to_have_text(f"k = {K}", timeout=WAIT_MS)
     expect(view.locator(".choice[aria-pressed='true']")).to_have_count(0)
     k, m = (int(caption.split("= ")[1]) for caption in view.locator("figcaption").all_inner_texts()[:2])
-    assert shown(page, "entry", "matrix") == pytest.approx(entries[k, m], rel=1e-3)
+    assert shown(opened, "entry", "matrix") == pytest.approx(entries[k, m], rel=1e-3)
     expect(view.locator(".readout")).to_contain_text(f"k = {k}, k' = {m}")
     ticks = view.locator(".ticks span").all_inner_texts()
     assert ticks[-1].replace(" ", "")[:3] == f"{entries.max():.1e}"[:3], "the bar ends at the largest entry"
-    expect(page.locator("#steps")).to_have_attribute("aria-busy", "false")
-    page.evaluate(
+    expect(opened.locator("#steps")).to_have_attribute("aria-busy", "false")
+    opened.evaluate(
         """() => new MutationObserver(seen => (window.busy = seen.map(() => steps.getAttribute("aria-busy"))))
             .observe(document.querySelector("#steps"), { attributeFilter: ["aria-busy"] })"""
     )
     view.locator("select").first.select_option("correlation")
     expect(view.locator(".small")).to_contain_text("from -1 to 1", timeout=WAIT_MS)
-    assert page.evaluate("() => window.busy !== undefined"), "a waiting sign for what takes a moment"
-    expect(page.locator("#steps")).to_have_attribute("aria-busy", "false")
+    assert opened.evaluate("() => window.busy !== undefined"), "a waiting sign for what takes a moment"
+    expect(opened.locator("#steps")).to_have_attribute("aria-busy", "false")
 
 
 def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
@@ -161,11 +150,11 @@ def test_every_step_opens_filled_and_fits(browser, address: str) -> None:
     context.close()
 
 
-def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(page: Page) -> None:
-    page.get_by_role("tab", name="Stylise").click()
-    page.get_by_role("link", name="one lambda at a time").click()
-    expect(page.locator("#playground img")).to_have_count(5, timeout=WAIT_MS)
-    expect(page.locator("#paint-playground")).to_be_visible()
+def test_a_link_beside_the_lambdas_leads_to_one_lambda_at_a_time(opened: Page) -> None:
+    opened.get_by_role("tab", name="Stylise").click()
+    opened.get_by_role("link", name="one lambda at a time").click()
+    expect(opened.locator("#playground img")).to_have_count(5, timeout=WAIT_MS)
+    expect(opened.locator("#paint-playground")).to_be_visible()
 
 
 def test_an_entry_is_painted_live(new_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
