@@ -12,7 +12,7 @@ from nst.device import choose_device
 from nst.ui.clip.layout import build as build_clip_tab
 from nst.ui.explain.layout import FORMULAS
 from nst.ui.explain.layout import build as build_style_tab
-from nst.ui.server import examples
+from nst.ui.server import examples, given_files
 from nst.ui.server.gate import Gate
 from nst.ui.server.limits import page_limits
 from nst.ui.server.uploads import refuse_wrong_kinds
@@ -27,6 +27,7 @@ FOLD_ON_PHONE = "() => ({ open: window.innerWidth > 767, __type__: 'update' })"
 
 def build() -> gr.Blocks:
     """The whole page, not yet served. `ValueError` when a variable of the environment holds no legal limit."""
+    given_files.give_pictures_whole()
     page_limits.cache_clear()  # read the environment of this page
     limits = page_limits()
     with gr.Blocks(title="Neural style transfer", analytics_enabled=False) as page:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from nst import Degraded, Settings, Step
@@ -20,6 +19,7 @@ from nst.film.painting import Painted
 from nst.objective.targets import kept_styles
 from nst.settings import read_value
 from nst.ui.clip.opening import OWN_RATE, clip_within_limits
+from nst.ui.server import given_files
 from nst.ui.server.devices import may_measure, on_free_device
 from nst.ui.server.disk import folder_at_work
 from nst.ui.server.events import Updates, Work
@@ -142,7 +142,7 @@ def _finished(film: Film, took_s: float) -> Updates:
         return {"status": NOTHING_PAINTED}
     path = film.folder.parent / "film.mp4"
     film.write(path)
-    kept = save_bytes_to_cache(path.read_bytes(), "film.mp4", get_upload_folder())
+    kept = given_files.give(path.read_bytes(), "film.mp4")
     size = f"{film.size[1]} x {film.size[0]} px"
     if done < film.count:
         up = "Your time was up. " if took_s > page_limits().run_s else ""

@@ -9,8 +9,6 @@ from operator import attrgetter
 from pathlib import Path
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from nst import Settings
@@ -21,7 +19,7 @@ from nst.explain.look import STYLE_LAYERS, Look, look_at
 from nst.images import pictures
 from nst.ui.explain import payloads
 from nst.ui.explain.payloads import Payload
-from nst.ui.server import examples
+from nst.ui.server import examples, given_files
 from nst.ui.server.events import Updates
 from nst.ui.stylise.visit import Visit
 
@@ -211,7 +209,7 @@ def make_file(*asked: object) -> Updates:
         content = activation_file.as_npz(activation_file.activations(*chosen, now.layer), now.layer)
     except ValueError as error:
         raise gr.Error(f"{error}.", print_exception=False) from None
-    path = save_bytes_to_cache(content, "activations.npz", get_upload_folder())
+    path = given_files.give(content, "activations.npz")
     return {
         "file": gr.DownloadButton(
             f"Download activations.npz ({len(content) / 1e6:.1f} MB)", value=path, interactive=True

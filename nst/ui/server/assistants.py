@@ -13,10 +13,9 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote, unquote
 
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from starlette.types import Scope
 
+from nst.ui.server import given_files
 from nst.ui.server.bodies import Refused
 from nst.ui.server.visitors import Visitor
 
@@ -86,4 +85,4 @@ def _written(name: str, text: str, most_bytes: int) -> str:
         raise Refused(f"{name} is no picture in base64; send data:image/png;base64,... or an address.", 400) from None
     if len(content) > most_bytes:
         raise Refused(f"{name} has over {most_bytes // 10**6} MB, the limit of this page; send a smaller one.", 413)
-    return save_bytes_to_cache(content, "picture.png", get_upload_folder())
+    return given_files.give(content, "picture.png")

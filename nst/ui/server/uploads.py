@@ -17,12 +17,12 @@ import gradio as gr
 from gradio.components import Component
 from gradio.components.base import server
 from gradio.components.image_editor import AcceptBlobs
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from nst.images import pictures
 from nst.images.decode import on_white
+from nst.ui.server import given_files
 from nst.ui.server.events import Updates
 
 LAYER_PX = 2048  # longer side of a painted layer, at most; the editor's own are as large as its canvas
@@ -157,7 +157,7 @@ def show_upload(name: str, path: str | None) -> Updates:
             return said
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)  # higher levels take several times as long for a few per cent
-    return {**said, name: save_bytes_to_cache(file.getvalue(), f"{Path(path).stem}.png", get_upload_folder())}
+    return {**said, name: given_files.give(file.getvalue(), f"{Path(path).stem}.png")}
 
 
 def show_canvas(photo: str | None) -> Updates:

@@ -6,7 +6,6 @@ from fractions import Fraction
 from itertools import accumulate
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -15,6 +14,7 @@ from nst.film.clip import Clip
 from nst.images import pictures, timelapse
 from nst.images.decode import on_white
 from nst.images.encode import FORMATS, encode, format_of
+from nst.ui.server import given_files
 from nst.ui.server.disk import folder_at_work
 from nst.ui.server.events import Updates
 from nst.ui.stylise import comparing
@@ -142,16 +142,12 @@ def saved(picture: Picture, file_format: str) -> str:
         file_format = format_of(f"x{FORMATS[file_format].suffixes[0]}", picture.packed.bits)
     text = picture.recipe_text() if FORMATS[file_format].keeps_text else None
     content = encode(picture.painting().pixels(), file_format, text, picture.request.dpi)
-    return _cached(content, f"{picture.file_name()}{FORMATS[file_format].suffixes[0]}")
+    return given_files.give(content, f"{picture.file_name()}{FORMATS[file_format].suffixes[0]}")
 
 
 def zip_all(visit: Visit) -> Updates:
     """All pictures of the visit as one file."""
-    return {"all_files": _cached(comparing.all_files(visit), "visit.zip")}
-
-
-def _cached(content: bytes, name: str) -> str:
-    return save_bytes_to_cache(content, name, get_upload_folder())
+    return {"all_files": given_files.give(comparing.all_files(visit), "visit.zip")}
 
 
 def show_film(visit: Visit, file_format: str, still: bool) -> Updates:
@@ -162,10 +158,10 @@ def show_film(visit: Visit, file_format: str, still: bool) -> Updates:
     film = picture.film.timelapse()
     name = f"{picture.file_name()}_time_lapse"
     moving = file_format if file_format in timelapse.ANIMATION_FORMATS else "webp"  # what a picture on the page can be
-    path = _cached(film.encode(moving), f"{name}{FILM_FORMATS[moving].suffix}")
-    shown = _cached(encode(film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
+    path = given_files.give(film.encode(moving), f"{name}{FILM_FORMATS[moving].suffix}")
+    shown = given_files.give(encode(film.strip(STILLS), "jpeg", None), "stills.jpg") if still else path
     if file_format != moving:
-        path = _cached(_mp4(film), f"{name}{FILM_FORMATS[file_format].suffix}")
+        path = given_files.give(_mp4(film), f"{name}{FILM_FORMATS[file_format].suffix}")
     return {"film": shown, "film_download": gr.update(value=path, interactive=True)}
 
 

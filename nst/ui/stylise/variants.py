@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from nst import Settings, estimate
 from nst.grid import NAMES, Axis, Cell, Grid, Painted, levels_of, sheet, sheet_text, usual_values
 from nst.images.encode import encode
 from nst.settings import STYLE_LAYER_WORDS, read_value
+from nst.ui.server import given_files
 from nst.ui.server.devices import may_measure, on_free_device
 from nst.ui.server.events import Updates
 from nst.ui.server.limits import page_limits
@@ -106,7 +105,7 @@ def _painted(device: str, chosen: Mapping[str, Any], given: Mapping[str, Any]) -
         yield {"options": _table(grid, buttons), "status": status}
     took_s = time.monotonic() - began_s
     page = encode(sheet(grid, finished), "png", sheet_text(grid, first, request.fingerprints))
-    path = save_bytes_to_cache(page, "options.png", get_upload_folder())
+    path = given_files.give(page, "options.png")
     status = f"{count} options in {took_s:.1f} s. Choose one to take its settings, then press Stylise."
     yield {"options": _table(grid, buttons), "status": status, "options_file": gr.update(value=path, interactive=True)}
 
