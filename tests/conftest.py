@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Generator, Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `nst` sets it, which is imported after torch here
@@ -90,15 +91,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Hypothesis makes its table of characters here, in 2 s on a fresh checkout, not in the first test that needs it.
     hypothesis.strategies.text().validate()
     for item in items:
-        _mark(item, _marker_of(item))
+        _mark(item, _marker_of(item.path))
 
 
-def _file_of(item: pytest.Item) -> str:
-    return item.path.relative_to(FOLDER).as_posix()
-
-
-def _marker_of(item: pytest.Item) -> str | None:
-    return next((marker for pattern, marker in MARKERS.items() if fnmatch(_file_of(item), pattern)), None)
+@cache
+def _marker_of(file: Path) -> str | None:
+    name = file.relative_to(FOLDER).as_posix()
+    return next((marker for pattern, marker in MARKERS.items() if fnmatch(name, pattern)), None)
 
 
 def _mark(item: pytest.Item, marker: str | None) -> None:
@@ -124,7 +123,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         item.stash[FAILED] = True
         raise
     took_s = time.process_time() - began_s
-    if not os.environ.get("CI") or _marker_of(item) is not None or took_s <= TOLERANCE * LONGEST_S:
+    if not os.environ.get("CI") or _marker_of(item.path) is not None or took_s <= TOLERANCE * LONGEST_S:
         return outcome
     took_s /= max(1.0, _reference_s() / REFERENCE_S)
     if took_s > TOLERANCE * LONGEST_S:

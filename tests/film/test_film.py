@@ -19,6 +19,7 @@ from nst.recipe import read_film
 from tests.film.clips import difference, pan, video
 
 QUICK = ["--size", "64", "--steps", "1", "--no-pyramid", "--device", "cpu", "--precision", "float32"]
+QUICK += ["--lambda", "none", "--lambda", "relu1_1=1", "--lambda", "relu2_1=1", "--content-layer", "relu2_2"]
 
 
 @pytest.fixture

@@ -23,6 +23,10 @@ from tests.film.clips import difference, pan
 from tests.objective.test_objective import objective_of, rectangle, tensor, terms_of
 
 SETTINGS = Settings(size=64, quality="sketch", device="cpu", precision="float32")
+# Where it does not matter how well the style is met: a fifth of the time.
+SHALLOW = dataclasses.replace(
+    SETTINGS, content_layers={"relu2_2": 1.0}, style_layers={"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}
+)
 
 
 def film(frames, style, settings=SETTINGS, gamma=200.0, before=None, **given) -> list[Painted]:
@@ -107,8 +111,8 @@ def test_a_still_camera_gives_a_still_film(photo, style) -> None:
         Image.fromarray((values + generator.normal(0, 1.5, values.shape)).clip(0, 255).astype(np.uint8))
         for _ in range(3)
     ]
-    moving = film(frames, style)
-    alone = [film([frame], style)[0] for frame in frames]
+    moving = film(frames, style, SHALLOW)
+    alone = [film([frame], style, SHALLOW)[0] for frame in frames]
     changes = [[difference(a.picture, b.picture) for a, b in pairwise(of)] for of in (moving, alone)]
     assert max(changes[0]) < 0.5 * min(changes[1])
 
@@ -117,30 +121,29 @@ def test_more_gamma_holds_the_paint_more_firmly(photo, style) -> None:
     frames = [photo.convert("RGB").resize((64, 48))] * 2
     changes = []
     for gamma in (0.0, 200.0, 20_000.0):
-        first, second = film(frames, style, gamma=gamma)
+        first, second = film(frames, style, SHALLOW, gamma)
         changes.append(difference(first.picture, second.picture))
     assert changes[0] > changes[1] > changes[2]
 
 
 def test_new_parts_are_painted(photo, style) -> None:
-    """After a fast pan half of the frame is new. Painted, it has about the style cost of a frame painted alone."""
-    frames = pan(photo, 2, 32)
-    settings = dataclasses.replace(SETTINGS, quality="draft")
-    _, moving = film(frames, style, settings)
-    alone = film(frames[1:], style, settings)[0]
-    plain = objective_of(Inputs(tensor(frames[1]), (tensor(style),)))
-    found = [terms_of(plain, tensor(picture))["style"] for picture in (moving.picture, alone.picture, frames[1])]
-    assert found[0] < found[1] + 0.25 * (found[2] - found[1])
+    """A pan shows an eighth of the frame for the first time. Its paint has the style, as the photo there has not."""
+    frames, at_the_right = pan(photo, 2, 8), (48, 0, 64, 48)
+    _, moving = film(frames, style)
+    shown = [tensor(picture.crop(at_the_right), (48, 16)) for picture in (moving.picture, frames[1])]
+    plain = objective_of(Inputs(shown[1], (tensor(style),)))
+    painted, unpainted = (terms_of(plain, one)["style"] for one in shown)
+    assert painted < 0.5 * unpainted
 
 
 def test_a_film_goes_on_from_what_was_kept(photo, style) -> None:
     """The paint as a file: what is new and not yet painted included."""
     frames = pan(photo, 4, 1)
-    whole = film(frames, style)
+    whole = film(frames, style, SHALLOW)
     assert whole[1].new is not None
     before = Painted.restored(frames[1], whole[1].picture, whole[1].kept_paint())
     assert np.array_equal(np.asarray(before.new) > 0, np.asarray(whole[1].new) > 0)
-    rest = film(frames[2:], style, before=before)
+    rest = film(frames[2:], style, SHALLOW, before=before)
     assert [one.picture.tobytes() for one in rest] == [one.picture.tobytes() for one in whole[2:]]
 
 
@@ -149,7 +152,7 @@ def test_colours_and_masks_are_those_of_pictures(photo, style) -> None:
     frames = pan(photo, 2, 3)
     mask = Image.new("L", (64, 48))
     mask.paste(255, (0, 0, 32, 48))
-    first, second = film(frames, style, dataclasses.replace(SETTINGS, colour="luminance"), masks=[mask])
+    first, second = film(frames, style, dataclasses.replace(SHALLOW, colour="luminance"), masks=[mask])
     for painted, frame in ((first, frames[0]), (second, frames[1])):
         right = (36, 0, 64, 48)
         assert difference(painted.picture.crop(right), frame.crop(right)) < 1

@@ -16,7 +16,10 @@ from nst.film.painting import Painted
 from nst.film.segments import paint_on
 from tests.film.clips import pan, video
 
-SETTINGS = Settings(size=64, steps=1, pyramid=False, device="cpu", precision="float32")
+SETTINGS = Settings(
+    size=64, steps=1, pyramid=False, device="cpu", precision="float32",
+    content_layers={"relu2_2": 1.0}, style_layers={"relu1_1": 1.0, "relu2_1": 1.0},
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def saved(form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def zeros(mib: int) -> bytes:
     """Zeros of this size, MiB, compressed to a thousandth."""
     return zlib.compress(b"\0" * (mib << 20), 9)

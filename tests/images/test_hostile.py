@@ -22,18 +22,18 @@ from tests.images.hostile import harmless, saved, tiff
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", harmless())
-def test_what_hides_in_a_picture_is_refused_or_left_behind(name: str) -> None:
-    try:
-        picture = pictures.load(harmless()[name])
-    except ValueError as error:
-        assert "bomb" in name, error  # noqa: PT017
-        return
-    for form in FORMATS:
-        if form not in ("png16", "tiff16"):  # these take floats
-            content = encode(picture, form)
-            assert b"SECRET" not in content
-            assert b"PK\3\4" not in content
+def test_what_hides_in_a_picture_is_refused_or_left_behind() -> None:
+    for name, file in harmless().items():
+        try:
+            picture = pictures.load(file)
+        except ValueError as error:
+            assert "bomb" in name, error  # noqa: PT017
+            continue
+        for form in FORMATS:
+            if form not in ("png16", "tiff16"):  # these take floats
+                content = encode(picture, form)
+                assert b"SECRET" not in content, name
+                assert b"PK\3\4" not in content, name
 
 
 def test_a_tiff_may_have_tiles_larger_than_itself() -> None:

@@ -68,9 +68,9 @@ def test_box_lbfgs_finds_the_solution_of_scipy_s_lbfgsb(condition: float, seed: 
     quadratic = Quadratic(condition, seed)
     x, cost = quadratic.minimum()
     assert 20 < ((x <= 0) | (x >= 1)).sum() < 70  # the bounds matter
-    *_, last = minimise(evaluator(quadratic), quadratic.start, 600)
-    assert last.cost - cost < 1e-6 * (quadratic(quadratic.start).item() - cost)
-    assert np.abs(last.image.numpy().ravel() - x).max() < 1e-3
+    enough = 1e-6 * (quadratic(quadratic.start).item() - cost)
+    steps = minimise(evaluator(quadratic), quadratic.start, 600)
+    assert any(e.cost - cost < enough and np.abs(e.image.numpy().ravel() - x).max() < 1e-3 for e in steps)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
