@@ -26,7 +26,7 @@ from tests.film.clips import pan, video
 @pytest.fixture
 def given(tmp_path: Path, photo: Image.Image, style: Image.Image, monkeypatch: pytest.MonkeyPatch) -> dict:
     """The controls of a small film of two frames, and a folder for uploads."""
-    monkeypatch.setattr(handlers, "get_upload_folder", lambda: str(tmp_path / "uploads"))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     monkeypatch.setattr(handlers, "SIZES_PX", (32, 64))
     (tmp_path / "uploads").mkdir()
     style.save(tmp_path / "style.png")
