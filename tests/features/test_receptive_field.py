@@ -40,11 +40,7 @@ def inside(box: Box, size: tuple[int, int] = SIZE) -> Tensor:
     return mask
 
 
-# The last layer of each block, its pooling, and the deepest one of the style cost. Between them are fewer convolutions.
-LAYERS = ["relu1_2", "pool1", "relu2_2", "pool2", "relu3_4", "pool3", "relu4_4", "pool4", "relu5_1", "relu5_4", "pool5"]
-
-
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", [name for name in layer_names() if not name.startswith("conv")])
 def test_field_is_the_support_of_the_gradient(layer: str, graph) -> None:
     image, activations = graph
     field, a = receptive_field(layer), activations[layer]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 from gradio import processing_utils
 from gradio.utils import get_upload_folder
 from PIL import Image
+
+from nst.images import encode
 
 
 def give(content: bytes, name: str, folder: str | None = None) -> str:
@@ -26,14 +27,7 @@ def give(content: bytes, name: str, folder: str | None = None) -> str:
         if path.stat().st_size == len(content):
             return str(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
+    encode.write(content, path)
     return str(path)
 
 
