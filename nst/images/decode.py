@@ -19,7 +19,7 @@ COLOUR_KEYS = ("cicp", "icc_profile", "nclx", "srgb", "gamma", "chromaticity")  
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # mode with premultiplied alpha -> mode without
 _CHANGED_FOR = {"icc_profile", "cicp", "nclx", "gamma", "transparency"}  # keys of `Image.info`
-_BAND_PX = 1 << 20  # pixels of a large picture that are computed at once
+_BAND_PX = 1 << 18  # pixels of a large picture that are computed at once
 _EXTENSION_CELLS = 1e6  # largest number of cells of the grid on which colours under transparency are computed
 
 
@@ -122,8 +122,11 @@ def _by_profile(image: Image.Image) -> Image.Image | None:
 def without_hidden_colours(image: Image.Image) -> Image.Image:
     """Change RGBA, and give it back: where alpha is 0, the colour is interpolated from visible colours nearby."""
     cell_px = max(2, math.ceil(math.sqrt(image.width * image.height / _EXTENSION_CELLS)))
-    sums = [_weighted_sums(image.crop(box), cell_px) for box in bands(image.size, cell_px)]
-    cells = _push_pull(torch.cat(sums, dim=1))
+    sums = torch.empty(4, math.ceil(image.height / cell_px), math.ceil(image.width / cell_px))
+    for box in bands(image.size, cell_px):  # into one tensor: small results between large ones would scatter the heap
+        rows = slice(box[1] // cell_px, math.ceil(box[3] / cell_px))
+        sums[:, rows] = _weighted_sums(image.crop(box), cell_px)
+    cells = _push_pull(sums)
     reach = (0, 0, image.width / cell_px, image.height / cell_px)  # the last cells may reach beyond the picture
     extension = Image.fromarray(cells.round().byte().permute(1, 2, 0).numpy()).resize(
         image.size, Image.Resampling.BILINEAR, reach

@@ -56,11 +56,11 @@ def test_hostile_files_end_in_a_sentence_with_flat_memory(tmp_path: Path) -> Non
 MEGAPIXELS = 16  # of the large pictures here; memory grows with their pixels
 MOST_BYTES = {  # of memory per pixel of a legal picture; some 60 MiB of a figure do not grow with the picture
     "photo, style, start": 9,
-    "photo, style, start with transparency": 22,
+    "photo, style, start with transparency": 14,
     "photo, style, start of 16 bits, grey": 12,
-    "fingerprint for a recipe": 22,
+    "fingerprint for a recipe": 14,
     "mask": 10,
-    "masks of two styles": 22,
+    "masks of two styles": 16,
     "recipe PNG": 5,
 }
 MOST_MIB = {"brush": 48}  # of inputs whose limit is their own
