@@ -15,12 +15,12 @@ import numpy as np
 from cachetools import LRUCache
 from PIL import Image
 
-from nst import memory
+from nst import job, memory
 from nst.device import choose_device
 from nst.events import Result
 from nst.images import pictures
-from nst.schedule import STEP_OVERHEAD_PX, Level, plan
-from nst.settings import QUALITIES, Settings
+from nst.schedule import STEP_OVERHEAD_PX, Level
+from nst.settings import Settings
 from nst.transfer import stylise
 
 # Kind of device -> longer side, px, of the measured run and its number of steps; the first ones warm up.
@@ -45,7 +45,7 @@ Watch = Callable[[], Callable[[], bool] | None]
 def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
     """The levels of a run for a photo of this shape. Its pixels are not read: an opened file is enough."""
     size = pictures.painting_size(pictures.result_size(picture, settings.size))
-    return plan(*size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
+    return job.levels_of(*size, settings)
 
 
 def seconds(

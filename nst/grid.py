@@ -11,14 +11,14 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nst import recipe
+from nst import job, recipe
 from nst.events import Finished, Result, Step
 from nst.images import pictures
 from nst.images.decode import on_white
 from nst.objective.targets import kept_styles
-from nst.schedule import Level, plan
+from nst.schedule import Level
 from nst.setting_kinds import Blend, Layers, Switch
-from nst.settings import CHOICES, KINDS, QUALITIES, STYLE_LAYER_WORDS, Settings, read_value, write_value
+from nst.settings import CHOICES, KINDS, STYLE_LAYER_WORDS, Settings, read_value, write_value
 from nst.transfer import stylise_events
 
 MOST_VALUES = 8  # of one axis
@@ -167,7 +167,7 @@ class Grid:
 def levels_of(photo: Image.Image, settings: Settings) -> tuple[Level, ...]:
     """The levels of one picture of the grid."""
     size = pictures.painting_size(pictures.result_size(photo, settings.size))
-    return plan(*size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
+    return job.levels_of(*size, settings)
 
 
 def usual_values(name: str, settings: Settings) -> str:

@@ -22,6 +22,10 @@ from nst.scaled_pictures import Inputs
 from nst.schedule import Level, plan
 from nst.settings import LIMITS, QUALITIES, Settings
 
+FROM_PHOTO = ("content", "coloured")  # values of `init`
+# Most steps on the coarsest level and on each between when a run starts from the photo: more of them take longer and
+# hardly lower J, which falls on the last level.
+MOST_FROM_PHOTO = QUALITIES["draft"][:2]
 # A level of fewer steps has none for finding out how long they should be. So its first step is as long as the style's
 # finest detail is strong, and the `gain` of the later ones is smaller. The gain lowers J by 5 % (geometric mean of five
 # pairs), the length lowers it on six of seven pairs, by up to a half.
@@ -73,7 +77,7 @@ class Job:
         inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px, corrections)
         _check_shown(inputs)
         first = None if start is None else _reduced(pictures.load(start, "start picture"), 2 * max(inputs.size))
-        levels = plan(*inputs.size, QUALITIES[settings.quality], settings.steps, settings.pyramid)
+        levels = levels_of(*inputs.size, settings)
         seen = tuple(dict.fromkeys(notice for notice in notices if notice))
         return cls(photo, drawn, inputs, first, settings, compute, levels, seen)
 
@@ -100,7 +104,7 @@ class Job:
         """Scale a level's picture to the size of the next level: (1, 3, h, w) -> (1, 3, *size)."""
         if self.temporal:  # the last frame's paint has detail to add
             return pictures.enlarge(image, size, self.start.to(image))
-        if self.start is None and self.settings.init in ("content", "coloured"):
+        if self.start is None and self.settings.init in FROM_PHOTO:
             # Without the photo's detail, a level spends a fifth of its steps on recovering it (measured at equal cost).
             # The detail's colours would be fringes at edges.
             return pictures.enlarge(image, size, colour.luminance(self.inputs.photo))
@@ -132,6 +136,12 @@ class Job:
         shrunk = [pictures.resize(*pair) for pair in zip(self.inputs.paintings, sizes, strict=True)]
         shortest, longest = FEW_STEPS_RMS
         return min(longest, max(shortest, *map(_detail_rms, shrunk)))
+
+
+def levels_of(height: int, width: int, settings: Settings) -> tuple[Level, ...]:
+    """The levels of a run with these settings, for a result of height x width px."""
+    most = MOST_FROM_PHOTO if settings.init in FROM_PHOTO else None
+    return plan(height, width, QUALITIES[settings.quality], settings.steps, settings.pyramid, most)
 
 
 def _detail_rms(image: Tensor) -> float:

@@ -29,20 +29,30 @@ class Level:
 
 
 def plan(
-    height: int, width: int, step_counts: tuple[int, int, int], steps: int | None = None, pyramid: bool = True
+    height: int,
+    width: int,
+    step_counts: tuple[int, int, int],
+    steps: int | None = None,
+    pyramid: bool = True,
+    most: tuple[int, int] | None = None,
 ) -> tuple[Level, ...]:
     """Levels for a result of height x width px, each half the size of the next.
 
     `step_counts` are for the coarsest, each middle and the last level; levels above `HALF_STEPS_ABOVE_PX` take half.
-    `steps` replaces the last level's count. Without `pyramid` there is one level, with `steps` or the sum of the three.
+    `most` limits those of the coarsest and each middle level. `steps` replaces the last level's count. Without
+    `pyramid`, or for a small picture, there is one level, with `steps` or the sum of the three.
     """
     first, middle, last = step_counts
     sizes = [(height, width)]
     while pyramid and _still_large(halved := (_half(sizes[0][0]), _half(sizes[0][1]))):
         sizes.insert(0, halved)
-    counts = [first, *[middle] * (len(sizes) - 2), last] if len(sizes) > 1 else [first + middle + last]
+    counts = [first + middle + last]
     if len(sizes) > 1:
-        counts = [_halved_if_large(count, max(size)) for count, size in zip(counts, sizes, strict=True)]
+        wanted = [first, *[middle] * (len(sizes) - 2), last]
+        counts = [_halved_if_large(count, max(size)) for count, size in zip(wanted, sizes, strict=True)]
+        if most:
+            counts[0] = min(counts[0], most[0])
+            counts[1:-1] = [min(count, most[1]) for count in counts[1:-1]]
     if steps is not None:
         counts[-1] = steps
     return tuple(Level(i, *size, count) for i, (size, count) in enumerate(zip(sizes, counts, strict=True), start=1))

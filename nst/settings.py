@@ -19,7 +19,8 @@ BLOCKS: dict[str, tuple[int, ...]] = {
     "vgg16-torchvision": (2, 2, 3, 3, 3),
 }
 
-# Quality -> optimiser steps on the coarsest level, on each level between, and on the level of the final size.
+# Quality -> optimiser steps on the coarsest level, on each level between, and on the level of the final size. A run
+# that starts from the photo takes no more than those of a draft before the last level.
 QUALITIES: dict[str, tuple[int, int, int]] = {
     "sketch": (6, 2, 3),
     "draft": (20, 15, 8),
@@ -30,10 +31,10 @@ QUALITIES: dict[str, tuple[int, int, int]] = {
 # Field -> its legal values, each with the words that the page shows beside it.
 CHOICES: dict[str, dict[str, str]] = {
     "quality": {
-        "sketch": "a first look: a sixth of the work of balanced",
-        "draft": "a closer look: less than half the work of balanced",
+        "sketch": "a first look: a fifth of the work of balanced",
+        "draft": "a closer look: half the work of balanced",
         "balanced": "good strokes in reasonable time",
-        "fine": "twice the steps, crisper detail",
+        "fine": "twice the steps at the final size, crisper detail",
     },
     "optimiser": {
         "lbfgs": "the fastest here",

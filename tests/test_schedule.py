@@ -2,7 +2,9 @@ import itertools
 
 import pytest
 
+from nst.job import levels_of
 from nst.schedule import COARSEST_LONGER_PX, COARSEST_SHORTER_PX, Level, plan
+from nst.settings import Settings
 
 COUNTS = (40, 30, 20)
 SIDES = (16, 31, 32, 63, 64, 65, 90, 127, 179, 180, 181, 255, 384, 511, 720, 1023, 1537, 2048)
@@ -89,3 +91,24 @@ def test_large_levels_take_half_the_steps_but_not_too_few() -> None:
     assert [level.steps for level in plan(1536, 1024, (5, 4, 3))] == [5, 4, 4, 4, 3]
     assert [level.steps for level in plan(2048, 2048, COUNTS, steps=50)] == [40, 30, 30, 15, 50]
     assert [level.steps for level in plan(2048, 2048, COUNTS, pyramid=False)] == [90]
+
+
+@pytest.mark.parametrize(
+    ("init", "counts"),
+    [
+        ("content", [20, 15, 15, 20]),
+        ("coloured", [20, 15, 15, 20]),
+        ("noise", [40, 30, 30, 20]),
+        ("style", [40, 30, 30, 20]),
+    ],
+)
+def test_only_a_run_from_the_photo_takes_few_steps_on_smaller_levels(init: str, counts: list[int]) -> None:
+    assert [level.steps for level in levels_of(768, 576, Settings(init=init))] == counts
+    assert [level.steps for level in levels_of(128, 96, Settings(init=init))] == [90]
+    assert [level.steps for level in levels_of(384, 288, Settings(init=init, quality="sketch"))] == [6, 2, 3]
+
+
+def test_a_large_level_takes_half_its_steps_or_the_most_from_the_photo() -> None:
+    assert [level.steps for level in levels_of(1536, 2048, Settings())] == [20, 15, 15, 15, 10]
+    assert [level.steps for level in levels_of(1536, 2048, Settings(quality="draft"))] == [20, 15, 15, 8, 8]
+    assert [level.steps for level in levels_of(2048, 2048, Settings(steps=50))] == [20, 15, 15, 15, 50]
