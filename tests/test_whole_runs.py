@@ -154,10 +154,10 @@ def plateau_of(totals: list[float], share: float) -> int:
 def test_plateau_of_a_coarse_level_goes_on_with_the_next(photo, style, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "COARSEST_LONGER_PX", 32)
     monkeypatch.setattr(schedule, "COARSEST_SHORTER_PX", 16)
-    monkeypatch.setitem(settings.QUALITIES, "draft", (30, 3, 3))
+    monkeypatch.setitem(settings.QUALITIES, "draft", (20, 3, 3))
     chosen = quick(size=64, steps=None, pyramid=True, quality="draft", plateau=1.0)
     started, *steps, finished = nst.stylise_events(photo, style, chosen)
-    assert [level.steps for level in started.levels] == [30, 3]
+    assert [level.steps for level in started.levels] == [20, 3]
     assert [step.costs.level for step in steps] == [1] * 12 + [2] * 3
     assert finished.result.stopped == "completed"
     coarse, fine = (level.work for level in started.levels)
