@@ -26,6 +26,7 @@ from nst.film import command as film
 from nst.images import encode, pictures
 from nst.images.decode import on_white
 from nst.images.print_size import PrintSize
+from nst.job import levels_of
 from nst.memory import lacks_memory
 from nst.settings import read_value
 
@@ -170,7 +171,7 @@ def _axis(text: str) -> grid.Axis:
 def _paint_grid(planned: grid.Grid) -> dict[tuple[int, int], Result]:
     """The finished pictures by row and column."""
     cells = planned.cells()
-    expected_s = sum(seconds(grid.levels_of(planned.photo, cell.settings), cell.settings) for cell in cells)
+    expected_s = sum(seconds(levels_of(planned.photo, cell.settings), cell.settings) for cell in cells)
     print(f"{len(cells)} pictures, about {expected_s:.0f} s", file=sys.stderr)
     results: dict[tuple[int, int], Result] = {}
     with tqdm(total=len(cells), unit="picture", leave=False) as bar:

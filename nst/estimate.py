@@ -15,10 +15,10 @@ import numpy as np
 from cachetools import LRUCache
 from PIL import Image
 
-from nst import job, memory
+from nst import memory
 from nst.device import choose_device
 from nst.events import Result
-from nst.images import pictures
+from nst.job import levels_of
 from nst.schedule import STEP_OVERHEAD_PX, Level
 from nst.settings import Settings
 from nst.transfer import stylise
@@ -40,12 +40,6 @@ MEASURING = threading.Lock()  # one measurement at a time: two would slow each o
 
 # Asked before a measurement: None forbids it. Asked after it, the answer says whether nothing has disturbed it.
 Watch = Callable[[], Callable[[], bool] | None]
-
-
-def levels_of(picture: Image.Image, settings: Settings) -> tuple[Level, ...]:
-    """The levels of a run for a photo of this shape. Its pixels are not read: an opened file is enough."""
-    size = pictures.painting_size(pictures.result_size(picture, settings.size))
-    return job.levels_of(*size, settings)
 
 
 def seconds(

@@ -11,12 +11,12 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nst import job, recipe
+from nst import recipe
 from nst.events import Finished, Result, Step
 from nst.images import pictures
 from nst.images.decode import on_white
+from nst.job import levels_of
 from nst.objective.targets import kept_styles
-from nst.schedule import Level
 from nst.setting_kinds import Blend, Layers, Switch
 from nst.settings import CHOICES, KINDS, STYLE_LAYER_WORDS, Settings, read_value, write_value
 from nst.transfer import stylise_events
@@ -162,12 +162,6 @@ class Grid:
                         yield Painted(cell, preview, None)
                     case Finished(result=result):
                         yield Painted(cell, on_white(result.image), result)
-
-
-def levels_of(photo: Image.Image, settings: Settings) -> tuple[Level, ...]:
-    """The levels of one picture of the grid."""
-    size = pictures.painting_size(pictures.result_size(photo, settings.size))
-    return job.levels_of(*size, settings)
 
 
 def usual_values(name: str, settings: Settings) -> str:

@@ -77,7 +77,7 @@ class Job:
         inputs = Inputs.of(photo, paintings, settings, compute.device, drawn, least_px, corrections)
         _check_shown(inputs)
         first = None if start is None else _reduced(pictures.load(start, "start picture"), 2 * max(inputs.size))
-        levels = levels_of(*inputs.size, settings)
+        levels = levels_at(*inputs.size, settings)
         seen = tuple(dict.fromkeys(notice for notice in notices if notice))
         return cls(photo, drawn, inputs, first, settings, compute, levels, seen)
 
@@ -138,7 +138,12 @@ class Job:
         return min(longest, max(shortest, *map(_detail_rms, shrunk)))
 
 
-def levels_of(height: int, width: int, settings: Settings) -> tuple[Level, ...]:
+def levels_of(photo: Image.Image, settings: Settings) -> tuple[Level, ...]:
+    """The levels of a run for a photo of this shape. Its pixels are not read: an opened file is enough."""
+    return levels_at(*pictures.painting_size(pictures.result_size(photo, settings.size)), settings)
+
+
+def levels_at(height: int, width: int, settings: Settings) -> tuple[Level, ...]:
     """The levels of a run with these settings, for a result of height x width px."""
     most = MOST_FROM_PHOTO if settings.init in FROM_PHOTO else None
     return plan(height, width, QUALITIES[settings.quality], settings.steps, settings.pyramid, most)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from nst.estimate import EXTRA_STEPS
-from nst.job import levels_of
+from nst.job import levels_at
 from nst.schedule import Level, plan
 from nst.settings import CHOICES, QUALITIES, Settings
 
@@ -13,7 +13,7 @@ FULL = QUALITIES["balanced"]  # steps of a run that starts from noise; once thos
 
 
 def levels(quality: str, height: int, width: int) -> tuple[Level, ...]:
-    return levels_of(height, width, Settings(quality=quality))
+    return levels_at(height, width, Settings(quality=quality))
 
 
 def work(levels: tuple[Level, ...]) -> float:

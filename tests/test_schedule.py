@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from nst.job import levels_of
+from nst.job import levels_at
 from nst.schedule import COARSEST_LONGER_PX, COARSEST_SHORTER_PX, Level, plan
 from nst.settings import Settings
 
@@ -103,12 +103,12 @@ def test_large_levels_take_half_the_steps_but_not_too_few() -> None:
     ],
 )
 def test_only_a_run_from_the_photo_takes_few_steps_on_smaller_levels(init: str, counts: list[int]) -> None:
-    assert [level.steps for level in levels_of(768, 576, Settings(init=init))] == counts
-    assert [level.steps for level in levels_of(128, 96, Settings(init=init))] == [90]
-    assert [level.steps for level in levels_of(384, 288, Settings(init=init, quality="sketch"))] == [6, 2, 3]
+    assert [level.steps for level in levels_at(768, 576, Settings(init=init))] == counts
+    assert [level.steps for level in levels_at(128, 96, Settings(init=init))] == [90]
+    assert [level.steps for level in levels_at(384, 288, Settings(init=init, quality="sketch"))] == [6, 2, 3]
 
 
 def test_a_large_level_takes_half_its_steps_or_the_most_from_the_photo() -> None:
-    assert [level.steps for level in levels_of(1536, 2048, Settings())] == [20, 15, 15, 15, 10]
-    assert [level.steps for level in levels_of(1536, 2048, Settings(quality="draft"))] == [20, 15, 15, 8, 8]
-    assert [level.steps for level in levels_of(2048, 2048, Settings(steps=50))] == [20, 15, 15, 15, 50]
+    assert [level.steps for level in levels_at(1536, 2048, Settings())] == [20, 15, 15, 15, 10]
+    assert [level.steps for level in levels_at(1536, 2048, Settings(quality="draft"))] == [20, 15, 15, 8, 8]
+    assert [level.steps for level in levels_at(2048, 2048, Settings(steps=50))] == [20, 15, 15, 15, 50]

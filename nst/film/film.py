@@ -21,6 +21,7 @@ from nst.film.clip import Clip
 from nst.film.flow import first_frames
 from nst.film.painting import FRAME_STEPS, Painted, film_size, paint_shot
 from nst.images import encode, pictures
+from nst.job import levels_of
 from nst.objective.targets import StyleCache
 from nst.schedule import plan
 from nst.settings import LIMITS, Settings
@@ -189,7 +190,7 @@ class Film:
 
 def seconds(film: Film, pace: float | None = None, watch: estimate.Watch = lambda: lambda: True) -> float | None:
     """Expected time of a film whose clip is one shot with little that is new, s; see `estimate.seconds`."""
-    first = estimate.levels_of(film.clip.shape, film.settings)
+    first = levels_of(film.clip.shape, film.settings)
     first_s = estimate.seconds(first, film.settings, pace=pace, watch=watch)
     if first_s is None:
         return None

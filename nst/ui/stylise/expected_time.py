@@ -11,6 +11,7 @@ from gradio.events import Dependency
 
 from nst import estimate
 from nst.images import pictures
+from nst.job import levels_of
 from nst.ui.server.devices import may_measure
 from nst.ui.server.events import SMALL_WORK, Components, Updates
 from nst.ui.server.limits import page_limits
@@ -37,7 +38,7 @@ def _expected(visit: Visit, given: dict[str, Any]) -> str:
     try:
         settings = settings_of({**given, "max_seconds": None}, shares=None)
         with pictures.header(given["photo"], "photo") as photo:
-            levels = estimate.levels_of(photo, settings)
+            levels = levels_of(photo, settings)
     except ValueError:
         return ""  # the run itself will say what is wrong
     limit_px = page_limits().size

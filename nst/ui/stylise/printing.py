@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from nst import Settings, estimate
 from nst.images import pictures
 from nst.images.print_size import DPI_RANGE, UNITS, PrintSize, side
+from nst.job import levels_of
 from nst.settings import KINDS, LIMITS, write_value
 from nst.ui.server.devices import may_measure
 from nst.ui.server.events import Updates
@@ -52,7 +53,7 @@ def plan(visit: Visit, length: float | None, unit: str, dpi: float, request_of: 
 def _takes(request: RunRequest, said: str) -> str:
     settings = request.settings
     photo = pictures.load(request.photo, "photo")
-    levels = estimate.levels_of(photo, settings)
+    levels = levels_of(photo, settings)
     most_s = page_limits().run_s
     pace = PACE if is_active() else None
     endless = dataclasses.replace(settings, max_seconds=None)

@@ -13,8 +13,9 @@ from typing import Any
 import gradio as gr
 
 from nst import Settings, estimate
-from nst.grid import NAMES, Axis, Cell, Grid, Painted, levels_of, sheet, sheet_text, usual_values
+from nst.grid import NAMES, Axis, Cell, Grid, Painted, sheet, sheet_text, usual_values
 from nst.images.encode import encode
+from nst.job import levels_of
 from nst.settings import STYLE_LAYER_WORDS, read_value
 from nst.ui.server import given_files
 from nst.ui.server.devices import may_measure, on_free_device

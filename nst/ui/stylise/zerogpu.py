@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from nst import estimate
 from nst.images import pictures
+from nst.job import levels_of
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise.form import RunRequest
 
@@ -39,7 +40,7 @@ def needed_s(request: RunRequest) -> int:
     """Seconds to ask for: few, because a visitor has two minutes a day, but enough to finish."""
     try:
         with pictures.header(request.photo, "photo") as photo:
-            levels = estimate.levels_of(photo, request.settings)
+            levels = levels_of(photo, request.settings)
     except ValueError:
         return UNKNOWN_S
     run_s = estimate.seconds(levels, request.settings, pace=PACE)

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from nst import Settings
-from nst.grid import SIZE_PX, levels_of
+from nst.grid import SIZE_PX
+from nst.job import levels_of
 from nst.ui.server.limits import page_limits
 from nst.ui.stylise import variants
 from nst.ui.stylise.form import RunRequest
